@@ -1,0 +1,202 @@
+"""The whole flow of a spec on one screen: start reading here.
+
+    text -> documents -> expanded -> graph at PYRAMID -> passes -> resolve-edges -> lower -> source
+
+Everything a command or a caller needs goes through this module, and nothing else calls across
+rooms. torch is imported by `build` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archgraph.assemble import (
+    Assembly,
+    assemble_block,
+    assemble_topology,
+    dead_ends,
+    split_settings,
+)
+from archgraph.errors import ArchgraphError, Diagnostic, Severity, SpecError
+from archgraph.ir import Model, verify
+from archgraph.passes import Lower, PassResult, ResolveEdges, make_passes, run_pipeline
+from archgraph.spec import (
+    Arguments,
+    BlockDocument,
+    Library,
+    TopologyDocument,
+    expand_topology,
+    python_argument,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archgraph.codegen import GeneratedSource
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """Every stage of one spec.
+
+    Attributes:
+        written: the graph as the spec says it, at PYRAMID.
+        results: the passes that ran, in order; the last two are `resolve-edges` and `lower`.
+        warnings: what is odd but no mistake.
+    """
+
+    written: Model
+    results: tuple[PassResult, ...]
+    warnings: tuple[Diagnostic, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the document."""
+        return self.written.graph.name
+
+    @property
+    def pyramid(self) -> Model:
+        """The graph after its passes, with every edge resolved."""
+        return self.results[-1].before
+
+    @property
+    def operators(self) -> Model:
+        """The graph of operators."""
+        return self.results[-1].after
+
+
+def compile_spec(
+    reference: str, arguments: Arguments | None = None, library: Library | None = None
+) -> Compilation:
+    """Compile a topology down to operators.
+
+    Args:
+        reference: a name of the library, a file, or `file.yaml#name`.
+        arguments: values of parameters, and settings as `settings.act` etc.
+        library: where names are looked up; the one that comes with archgraph if not given.
+
+    Raises:
+        SpecError: every mistake that was found, placed.
+        PassError: a pass refuses this graph.
+        InputOutputError: a file cannot be read.
+    """
+    library = library or Library()
+    document = library.document(*library.open(reference))
+    if not isinstance(document, TopologyDocument):
+        message = f"'{document.name}' is a {document.kind}; only a topology stands on its own"
+        raise SpecError(Diagnostic("E116", message, document.at(document.kind)))
+    return _compile(document, arguments or {}, library)
+
+
+def check_spec(
+    reference: str, arguments: Arguments | None = None, library: Library | None = None
+) -> list[Diagnostic]:
+    """Every mistake and warning of a spec, sorted by place; an empty list if all is well.
+
+    A file is checked whole: each topology down to operators, each block as a template.
+    `arguments` go to the document that `reference` means.
+
+    Raises:
+        InputOutputError: a file cannot be read.
+    """
+    library = library or Library()
+    found: list[Diagnostic] = []
+    try:
+        file, main = library.open(reference)
+    except SpecError as error:
+        return list(error.diagnostics)
+    names = [main] if "#" in reference or not _is_file(reference) else list(file.documents)
+    for name in names:
+        given = (arguments or {}) if name == main else {}
+        try:
+            document = library.document(file, name)
+            if isinstance(document, BlockDocument):
+                assemble_block(document, library)
+            else:
+                found.extend(_compile(document, given, library).warnings)
+        except ArchgraphError as error:
+            if error.exit_code != 1:
+                raise
+            found.extend(error.diagnostics)
+    return sorted(dict.fromkeys(found), key=Diagnostic.sort_key)
+
+
+def emit_source(
+    reference: str, arguments: Arguments | None = None, library: Library | None = None
+) -> GeneratedSource:
+    """The PyTorch source of a topology. Raises what `compile_spec` raises."""
+    from archgraph.codegen import emit
+
+    return emit(compile_spec(reference, arguments, library).operators.graph)
+
+
+def build(reference: str, **parameters: object) -> nn.Module:
+    """A fresh module: the emitted source, imported.
+
+    Args:
+        reference: a name of the library, a file, or `file.yaml#name`.
+        **parameters: values of the topology's parameters; `settings` takes a mapping of
+            settings, such as `{"act": "silu"}`.
+
+    Returns:
+        A module with `forward(features: list[Tensor]) -> list[Tensor]`, levels ascending; each
+        feature of level l has shape (batch, channels, ceil(H / 2**l), ceil(W / 2**l)).
+    """
+    from archgraph.codegen import load_module
+
+    return load_module(emit_source(reference, arguments_from_python(parameters)))
+
+
+def arguments_from_python(parameters: Mapping[str, object]) -> Arguments:
+    """Keyword arguments of Python as arguments of a spec.
+
+    Raises:
+        TypeError: a value is neither a number, text, range nor sequence.
+    """
+    settings = parameters.get("settings", {})
+    if not isinstance(settings, Mapping):
+        raise TypeError("settings are a mapping such as {'act': 'silu'}")
+    flat = {key: value for key, value in parameters.items() if key != "settings"}
+    flat |= {f"settings.{key}": value for key, value in settings.items()}
+    return {key: python_argument(value) for key, value in flat.items()}
+
+
+def _compile(document: TopologyDocument, arguments: Arguments, library: Library) -> Compilation:
+    rest, settings = split_settings(arguments)
+    assembly = assemble_topology(expand_topology(document, rest), library, settings)
+    verify(assembly.model.graph)
+    passes = [*make_passes(assembly.passes, assembly.names), ResolveEdges(), Lower()]
+    results = tuple(run_pipeline(passes, assembly.model))
+    return Compilation(assembly.model, results, _warnings(assembly))
+
+
+def _warnings(assembly: Assembly) -> tuple[Diagnostic, ...]:
+    nodes, inputs = dead_ends(assembly.model.graph)
+    found = [
+        Diagnostic(
+            "W501",
+            f"nothing reads node '{node.name}', and it is no output",
+            node.location,
+            "name it under 'outputs', read it, or remove it; it is left out of the module",
+            Severity.WARNING,
+        )
+        for node in nodes
+    ]
+    found += [
+        Diagnostic(
+            "W502",
+            f"nothing reads input '{node.name}'",
+            node.location,
+            "the module takes it all the same, so that its levels stay complete",
+            Severity.WARNING,
+        )
+        for node in inputs
+    ]
+    return tuple(sorted(found, key=Diagnostic.sort_key))
+
+
+def _is_file(reference: str) -> bool:
+    return Path(reference.partition("#")[0]).suffix in (".yaml", ".yml")

@@ -1,0 +1,194 @@
+"""Places, diagnostics and the exceptions of archgraph. Imports nothing of ours.
+
+Every mistake of a user ends as a `Diagnostic` with a place inside an `ArchgraphError`; any
+other exception that leaves the public API is a bug.
+
+    ArchgraphError
+    ├── SpecError       a spec is wrong: reading, structure, names, expressions, graph rules
+    ├── PassError       a pass cannot do what it was asked to do
+    ├── TextError       the text form of a graph does not parse
+    ├── VerifyError     a graph breaks its own rules (after a pass: the pass is at fault)
+    ├── CodegenError    a graph cannot be printed as source
+    └── InputOutputError  a file cannot be read or written
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import ClassVar
+
+
+class Severity(Enum):
+    """How much a diagnostic matters: an error stops the compiler, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in a file. Lines and columns count from 1; columns count characters.
+
+    `text` is the source line, kept so that an error can show it long after the file was read;
+    it and the end of the span do not take part in comparisons.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_column: int = field(default=0, compare=False)
+    text: str = field(default="", compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def narrowed(self, offset: int, length: int) -> Location:
+        """The part of this span that starts `offset` characters in, `length` characters long."""
+        start = self.column + offset
+        return Location(self.file, self.line, start, start + max(length, 1), self.text)
+
+    def find(self, part: str) -> Location:
+        """The first place of `part` inside this span, or the whole span where it is not there.
+
+        Quotes, escapes and line breaks make a value differ from its text; then the whole
+        span is the honest answer.
+        """
+        offset = self.text.find(part, self.column - 1) if part else -1
+        if offset < 0 or offset + len(part) >= max(self.end_column, self.column + 1):
+            return self
+        return self.narrowed(offset - self.column + 1, len(part))
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake: its code, where it is, what is wrong, and what to do about it."""
+
+    code: str
+    message: str
+    location: Location | None = None
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self) -> str:
+        """The diagnostic as a compiler prints it: place, message, the line with carets, hint."""
+        place = f"{self.location}: " if self.location else ""
+        lines = [f"{place}{self.severity.value}[{self.code}]: {self.message}"]
+        if self.location and self.location.text.strip():
+            lines += _excerpt(self.location)
+        if self.hint:
+            lines.append(f"  help: {self.hint}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, str | int | None]:
+        """The diagnostic as plain data, for `--json`."""
+        where = self.location
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "message": self.message,
+            "hint": self.hint or None,
+            "file": where.file if where else None,
+            "line": where.line if where else None,
+            "column": where.column if where else None,
+            "end_column": max(where.end_column, where.column + 1) if where else None,
+        }
+
+    def sort_key(self) -> tuple[str, int, int, str, str]:
+        """Files by name, then by place: the order in which a reader meets the mistakes."""
+        where = self.location
+        if where is None:
+            return ("", 0, 0, self.code, self.message)
+        return (where.file, where.line, where.column, self.code, self.message)
+
+
+def _excerpt(location: Location) -> list[str]:
+    """The source line and a line of carets under the span, tabs kept so that both line up."""
+    number = str(location.line)
+    start = location.column - 1
+    end = max(location.end_column - 1, start + 1)
+    end = max(min(end, len(location.text)), start + 1)
+    lead = "".join("\t" if c == "\t" else " " for c in location.text[:start].ljust(start))
+    return [
+        f"  {number} | {location.text.rstrip()}",
+        f"  {' ' * len(number)} | {lead}{'^' * (end - start)}",
+    ]
+
+
+class ArchgraphError(Exception):
+    """The root of every exception that a user's input can cause.
+
+    Args:
+        diagnostics: what is wrong; at least one. They are kept sorted by place.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        found = [diagnostics] if isinstance(diagnostics, Diagnostic) else list(diagnostics)
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(
+            sorted(dict.fromkeys(found), key=Diagnostic.sort_key)
+        )
+        super().__init__("\n".join(d.render() for d in self.diagnostics))
+
+    def __reduce__(self) -> tuple[type[ArchgraphError], tuple[tuple[Diagnostic, ...]]]:
+        return (type(self), (self.diagnostics,))
+
+
+class SpecError(ArchgraphError):
+    """A spec is wrong; holds every mistake that was found."""
+
+
+class PassError(ArchgraphError):
+    """A pass cannot do what it was asked to do on this graph."""
+
+
+class TextError(ArchgraphError):
+    """The text form of a graph does not parse."""
+
+
+class VerifyError(ArchgraphError):
+    """A graph breaks the rules of its stage."""
+
+
+class CodegenError(ArchgraphError):
+    """A graph cannot be printed as source."""
+
+
+class InputOutputError(ArchgraphError):
+    """A file cannot be read or written."""
+
+    exit_code: ClassVar[int] = 3
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `word` was probably meant to be, or None.
+
+    >>> nearest("td55", ["td5", "out5", "in5"])
+    'td5'
+    """
+    matches = difflib.get_close_matches(word, sorted(set(candidates)), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def suggest(word: str, candidates: Iterable[str], what: str = "known") -> str:
+    """A hint for an unknown name: the nearest candidate, else the (short) list of candidates."""
+    known = sorted(set(candidates))
+    match = nearest(word, known)
+    if match:
+        return f"did you mean '{match}'?"
+    if known and len(known) <= 24:
+        return f"{what}: {', '.join(known)}"
+    return ""
+
+
+def listing(words: Sequence[str]) -> str:
+    """Words as prose: `a`, `a and b`, `a, b and c`."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,374 @@
+"""Numbers and conditions of a spec: parsed once, bounded, evaluated or bound to known names.
+
+The grammar is Python's, cut down to a whitelist: numbers, `true`, `false`, names, `x.channels`,
+`+ - * / // % **`, comparisons, `and or not`, `a if c else b`, and calls of `min max abs round
+floor ceil sqrt log2 multiple` and of the functions a document declares under `let`. `round` is
+half to even; `multiple(v, n)` is the nearest multiple of n, ties up, at least n. Length, size,
+depth, exponents and results are bounded, so that no text can take unbounded time or memory.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from archgraph.errors import Diagnostic, Location, SpecError, suggest
+from archgraph.expressions.grammar import (
+    BINARY,
+    BUILTINS,
+    COMPARE,
+    CONSTANTS,
+    MAX_CALLS,
+    MAX_LENGTH,
+    MAX_NODES,
+    MAX_VALUE,
+    UNARY,
+    Scalar,
+    objection,
+)
+
+Attributes = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers by level, read by calling: `in_channels(4)`."""
+
+    entries: Mapping[int, Scalar]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function declared under `let`; its body sees its parameters and earlier names only."""
+
+    parameters: tuple[str, ...]
+    body: Expression
+    names: Names = field(compare=False)
+
+
+# A word is the value of a parameter that holds a step; it can be inserted into text with
+# <name>, and is no number.
+Value = Scalar | str | Attributes | Table | Function
+Names = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed expression. Two are equal when their canonical texts are equal.
+
+    `text` is canonical. `location` is where the text stands; with `exact` the span is that of
+    the parsed text itself, so that an error inside can be placed to the character.
+    """
+
+    text: str
+    tree: ast.expr = field(compare=False, repr=False)
+    location: Location | None = field(default=None, compare=False, repr=False)
+    exact: bool = field(default=False, compare=False, repr=False)
+
+    def evaluate(self, names: Names) -> Scalar:
+        """The value under `names`.
+
+        Raises:
+            SpecError: an unknown name, a division by zero, a value out of bounds, or a word
+                where a number is needed; placed inside the expression.
+        """
+        return _Evaluator(self, names, MAX_CALLS).value(self.tree)
+
+    def bind(self, names: Names) -> Expression:
+        """The same expression with every name of `names` replaced by its value.
+
+        What becomes constant is folded; names that are not in `names` stay. Calls of declared
+        functions are written out, so the result stands on its own.
+        """
+        return _from_tree(_Binder(self, names).visit(self.tree), self.location)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names the expression reads, functions included, constants left out."""
+        found = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+        return frozenset(found - set(CONSTANTS) - set(BUILTINS))
+
+    @property
+    def constant(self) -> Scalar | None:
+        """The value of an expression that is a plain literal, else None."""
+        node = self.tree
+        if isinstance(node, ast.Name):
+            return CONSTANTS.get(node.id)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            node = node.operand
+            if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+                return -node.value
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return node.value
+        return None
+
+    def error(
+        self, code: str, message: str, node: ast.AST | None = None, hint: str = ""
+    ) -> SpecError:
+        """A SpecError placed at `node`, or at the whole expression."""
+        where = self.location
+        start = getattr(node, "col_offset", None)
+        end = getattr(node, "end_col_offset", None)
+        if where is not None and self.exact and isinstance(start, int) and isinstance(end, int):
+            where = where.narrowed(start, end - start)
+        return SpecError(Diagnostic(code, message, where, hint))
+
+
+def scalar_text(value: Scalar) -> str:
+    """A number or truth value as the language writes it: `3`, `0.001`, `true`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)
+
+
+def parse_expression(text: str, location: Location | None = None) -> Expression:
+    """Parse `text`, whose value stands somewhere inside `location`.
+
+    Raises:
+        SpecError: E301 for what is no expression or not on the whitelist, E304 for one that
+            is too long, too large or too deep.
+    """
+    text = text.strip()
+    place = location.find(text) if location else None
+    exact = place is not None and place.end_column - place.column == len(text)
+    blank = Expression(text, ast.Constant(value=0), place, exact)
+    if len(text) > MAX_LENGTH:
+        raise blank.error("E304", f"expression of {len(text)} characters; at most {MAX_LENGTH}")
+    if not text:
+        raise blank.error("E301", "an expression is missing here")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        offset = min(max((error.offset or 1) - 1, 0), len(text) - 1)
+        spot = ast.Constant(value=0, col_offset=offset, end_col_offset=offset + 1)
+        raise blank.error("E301", f"'{text}' is not an expression", spot) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise blank.error("E301", f"'{text[:40]}' is not an expression") from None
+    _check(Expression(text, tree, place, exact))
+    return Expression(ast.unparse(tree), tree, place, exact)
+
+
+def _from_tree(tree: ast.expr, location: Location | None) -> Expression:
+    return Expression(ast.unparse(tree), tree, location)
+
+
+def _check(expression: Expression) -> None:
+    """Refuse every node that is not on the whitelist, and anything too large."""
+    nodes = list(ast.walk(expression.tree))
+    if len(nodes) > 3 * MAX_NODES:
+        raise expression.error("E304", f"expression of more than {MAX_NODES} parts")
+    for node in nodes:
+        message = objection(node)
+        if message:
+            raise expression.error("E301", message, node)
+
+
+class _Evaluator:
+    """Evaluates one tree; every intermediate value is checked against the bounds."""
+
+    def __init__(self, expression: Expression, names: Names, calls_left: int) -> None:
+        self.expression = expression
+        self.names = names
+        self.calls_left = calls_left
+
+    def value(self, node: ast.expr) -> Scalar:
+        match node:
+            case ast.Constant(value=int() | float() as number):
+                return number
+            case ast.Name():
+                return self._name(node)
+            case ast.Attribute(value=ast.Name() as owner):
+                return self._attribute(owner, node)
+            case ast.BinOp():
+                return self._apply(node, BINARY[type(node.op)], node.left, node.right)
+            case ast.UnaryOp():
+                return self._apply(node, UNARY[type(node.op)], node.operand)
+            case ast.Compare():
+                return self._compare(node)
+            case ast.BoolOp(op=ast.And()):
+                return all(self.value(part) for part in node.values)
+            case ast.BoolOp():
+                return any(self.value(part) for part in node.values)
+            case ast.IfExp():
+                return self.value(node.body if self.value(node.test) else node.orelse)
+            case ast.Call(func=ast.Name() as function):
+                return self._call(function, node)
+            case _:
+                raise self.expression.error("E301", "not an expression", node)
+
+    def _compare(self, node: ast.Compare) -> bool:
+        left = self.value(node.left)
+        for kind, part in zip(node.ops, node.comparators, strict=True):
+            right = self.value(part)
+            if not COMPARE[type(kind)](left, right):
+                return False
+            left = right
+        return True
+
+    def _apply(self, node: ast.expr, function: Callable[..., Scalar], *parts: ast.expr) -> Scalar:
+        values = [self.value(part) for part in parts]
+        if function is BINARY[ast.Pow] and isinstance(values[0], int):
+            base, exponent = values
+            if abs(base) > 1 and exponent * math.log10(abs(base)) > math.log10(MAX_VALUE):
+                raise self._bounds(node)
+        return self._run(node, function, values)
+
+    def _run(self, node: ast.expr, function: Callable[..., Scalar], values: list[Scalar]) -> Scalar:
+        try:
+            result = function(*values)
+        except ZeroDivisionError:
+            text = ast.unparse(node)
+            raise self.expression.error("E303", f"division by zero in '{text}'", node) from None
+        except OverflowError:
+            raise self._bounds(node) from None
+        except ValueError as error:
+            raise self.expression.error("E304", str(error), node) from None
+        if not isinstance(result, bool) and not (
+            math.isfinite(result) and abs(result) <= MAX_VALUE
+        ):
+            raise self._bounds(node)
+        return result
+
+    def _bounds(self, node: ast.expr) -> SpecError:
+        text = ast.unparse(node)
+        message = f"the value of '{text}' is out of bounds"
+        return self.expression.error("E304", message, node, f"values stay within {MAX_VALUE:g}")
+
+    def _lookup(self, node: ast.Name) -> Value:
+        if node.id in CONSTANTS:
+            return CONSTANTS[node.id]
+        if node.id not in self.names:
+            raise self.expression.error(
+                "E302",
+                f"unknown name '{node.id}'",
+                node,
+                suggest(node.id, self.names, "names here"),
+            )
+        return self.names[node.id]
+
+    def _name(self, node: ast.Name) -> Scalar:
+        value = self._lookup(node)
+        if isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, str):
+            what, hint = "holds a step, not a number", f"insert it into a word with <{node.id}>"
+        elif isinstance(value, Table | Function):
+            what, hint = "is read by calling it", f"write {node.id}(...)"
+        else:
+            what, hint = "is no number", f"write {node.id}.{next(iter(value), 'channels')}"
+        raise self.expression.error("E305", f"'{node.id}' {what}", node, hint)
+
+    def _attribute(self, owner: ast.Name, node: ast.Attribute) -> Scalar:
+        value = self._lookup(owner)
+        if isinstance(value, Mapping) and node.attr in value:
+            return value[node.attr]
+        known = value if isinstance(value, Mapping) else ()
+        raise self.expression.error(
+            "E302", f"'{owner.id}' has no '{node.attr}'", node, suggest(node.attr, known, "it has")
+        )
+
+    def _call(self, function: ast.Name, node: ast.Call) -> Scalar:
+        values = [self.value(part) for part in node.args]
+        declared = self.names.get(function.id)
+        if isinstance(declared, Function):
+            return self._call_declared(function.id, declared, values, node)
+        if isinstance(declared, Table):
+            return self._read_table(function.id, declared, values, node)
+        if function.id not in BUILTINS:
+            known = {n for n, v in self.names.items() if isinstance(v, Function | Table)}
+            hint = suggest(function.id, known | set(BUILTINS), "functions")
+            raise self.expression.error("E302", f"unknown function '{function.id}'", node, hint)
+        low, high, builtin = BUILTINS[function.id]
+        if not low <= len(values) <= high:
+            wanted = str(low) if low == high else f"{low} to {high}"
+            message = f"{function.id} takes {wanted} arguments, not {len(values)}"
+            raise self.expression.error("E305", message, node)
+        return self._run(node, builtin, values)
+
+    def _call_declared(
+        self, name: str, function: Function, values: list[Scalar], node: ast.Call
+    ) -> Scalar:
+        if len(values) != len(function.parameters):
+            message = f"{name} takes {len(function.parameters)} arguments, not {len(values)}"
+            raise self.expression.error("E305", message, node)
+        if not self.calls_left:
+            raise self.expression.error("E304", "calls are nested too deeply", node)
+        names = {**function.names, **dict(zip(function.parameters, values, strict=True))}
+        return _Evaluator(function.body, names, self.calls_left - 1).value(function.body.tree)
+
+    def _read_table(self, name: str, table: Table, values: list[Scalar], node: ast.Call) -> Scalar:
+        if len(values) == 1 and values[0] in table.entries:
+            return table.entries[int(values[0])]
+        known = ", ".join(map(str, table.entries))
+        shown = ", ".join(map(scalar_text, values))
+        raise self.expression.error(
+            "E302", f"{name}({shown}) has no value", node, f"{name} has values for {known}"
+        )
+
+
+class _Binder(ast.NodeTransformer):
+    """Replaces known names by their values and folds what became constant."""
+
+    def __init__(self, expression: Expression, names: Names) -> None:
+        self.expression = expression
+        self.known = names
+
+    def visit(self, node: ast.AST) -> ast.expr:
+        assert isinstance(node, ast.expr)
+        free = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        if free - set(CONSTANTS) - set(BUILTINS) - set(self.known):
+            return self._partly(node)
+        return _literal(_Evaluator(self.expression, self.known, MAX_CALLS).value(node))
+
+    def _partly(self, node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            arguments = [self.visit(argument) for argument in node.args]
+            function = self.known.get(node.func.id)
+            if isinstance(function, Function) and len(arguments) == len(function.parameters):
+                return self._inline(function, arguments)
+            return ast.Call(node.func, arguments, [])
+        if isinstance(node, ast.IfExp):
+            return self._choose(node)
+        copy = type(node)(**dict(ast.iter_fields(node)))
+        for name, child in ast.iter_fields(node):
+            if isinstance(child, ast.expr):
+                setattr(copy, name, self.visit(child))
+            elif isinstance(child, list) and child and isinstance(child[0], ast.expr):
+                setattr(copy, name, [self.visit(part) for part in child])
+        return copy
+
+    def _choose(self, node: ast.IfExp) -> ast.expr:
+        test = self.visit(node.test)
+        decided = _from_tree(test, None).constant
+        if decided is not None:
+            return self.visit(node.body if decided else node.orelse)
+        return ast.IfExp(test, self.visit(node.body), self.visit(node.orelse))
+
+    def _inline(self, function: Function, arguments: list[ast.expr]) -> ast.expr:
+        body = _Binder(function.body, function.names).visit(function.body.tree)
+        replaced = dict(zip(function.parameters, arguments, strict=True))
+        substituted: ast.expr = _Substitution(replaced).visit(body)
+        return substituted
+
+
+class _Substitution(ast.NodeTransformer):
+    """Replaces names by whole expressions; the argument of an inlined call."""
+
+    def __init__(self, replaced: Mapping[str, ast.expr]) -> None:
+        self.replaced = replaced
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.replaced.get(node.id, node)
+
+
+def _literal(value: Scalar) -> ast.expr:
+    if isinstance(value, bool):
+        return ast.Name(scalar_text(value), ast.Load())
+    if value < 0:
+        return ast.UnaryOp(ast.USub(), ast.Constant(-value))
+    return ast.Constant(value)

@@ -1,0 +1,85 @@
+"""Steps: the one way to name an operator, a block, a fusion or a pass with its arguments.
+
+Short form `name key=value key=value` (no commas, brackets or spaces in a value); the long form
+in YAML adds `when` and longer expressions. Argument values stay text here: whether a value is
+an expression or a word depends on the parameter it is meant for, which the reader of the step
+knows.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from archgraph.errors import Diagnostic, Location, SpecError
+from archgraph.expressions.expression import Expression
+
+NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_-]*|<[A-Za-z_][A-Za-z0-9_]*>)\Z")
+KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One `key=value` of a step, with its place."""
+
+    key: str
+    text: str
+    location: Location | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A use of something by name. `when` is a condition, decided where the step is applied."""
+
+    use: str
+    arguments: tuple[Argument, ...] = ()
+    when: Expression | None = None
+    location: Location | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def text(self) -> str:
+        """The short form; the condition is not part of it."""
+        return " ".join([self.use, *(f"{a.key}={a.text}" for a in self.arguments)])
+
+    def __str__(self) -> str:
+        return f"{self.text} when {self.when.text}" if self.when else self.text
+
+    def argument(self, key: str) -> Argument | None:
+        """The argument called `key`, if it was given."""
+        return next((a for a in self.arguments if a.key == key), None)
+
+
+def parse_step(text: str, location: Location | None = None) -> Step:
+    """Parse the short form of a step.
+
+    Raises:
+        SpecError: E306, the text is not `name key=value ...`.
+    """
+    place = location.find(text.strip()) if location else None
+    words = text.split()
+    if not words:
+        raise SpecError(Diagnostic("E306", "a step is missing here", place, _FORM))
+    name = words[0]
+    if not NAME.match(name):
+        spot = place.find(name) if place else None
+        raise SpecError(Diagnostic("E306", f"'{name}' is not the name of a step", spot, _FORM))
+    arguments: list[Argument] = []
+    for word in words[1:]:
+        key, equals, value = word.partition("=")
+        spot = place.find(word) if place else None
+        if not equals or not value or not KEY.match(key):
+            message = f"'{word}' is not an argument"
+            raise SpecError(Diagnostic("E306", message, spot, f"arguments are key=value. {_FORM}"))
+        if any(given.key == key for given in arguments):
+            raise SpecError(Diagnostic("E306", f"'{key}' is given twice", spot))
+        arguments.append(Argument(key, value, spot.find(value) if spot else None))
+    return Step(name, tuple(arguments), None, place)
+
+
+def parse_steps(text: str, location: Location | None = None) -> tuple[Step, ...]:
+    """Parse a place that takes a step or `none`: no steps, or one."""
+    return () if text.strip() == NONE else (parse_step(text, location),)
+
+
+_FORM = "write 'name key=value key=value', without spaces, commas or brackets in a value"

@@ -1,0 +1,36 @@
+"""The graph and its vocabulary.
+
+Comes in: nothing but the values of other rooms. Goes out: graphs that can be read, edited,
+verified, printed and parsed. May import `errors` and `expressions`; never torch. Start at
+`ops.py`, then `graph.py`.
+"""
+
+from archgraph.ir.block import NUMBER, WORD, Block, BlockNode, BlockParameter, Definition, Model
+from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope
+from archgraph.ir.settings import PADDINGS, ROOT_SETTINGS, Settings
+from archgraph.ir.text import parse_graph, print_graph
+from archgraph.ir.types import FeatureType, Stage
+from archgraph.ir.verify import verify
+
+__all__ = [
+    "NUMBER",
+    "PADDINGS",
+    "ROOT_SETTINGS",
+    "WORD",
+    "Block",
+    "BlockNode",
+    "BlockParameter",
+    "Definition",
+    "Edge",
+    "EdgeSteps",
+    "FeatureType",
+    "Graph",
+    "Model",
+    "Node",
+    "Scope",
+    "Settings",
+    "Stage",
+    "parse_graph",
+    "print_graph",
+    "verify",
+]

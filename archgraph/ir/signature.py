@@ -1,0 +1,126 @@
+"""Names that steps may use, what their arguments are, and how operators are made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Literal, get_args, get_origin, get_type_hints
+
+from archgraph.errors import Diagnostic, Location, SpecError, suggest
+from archgraph.expressions import Scalar, Step, parse_step, scalar_text
+from archgraph.ir.block import NUMBER, WORD, Block
+from archgraph.ir.ops import OPERATORS, ActivationFunction, Op
+
+# A fusion is a name for a variadic operation: an operator with its options. `average` is an
+# addition followed by a constant factor, which depends on the number of operands.
+FUSIONS: Mapping[str, Step] = {
+    "sum": parse_step("add"),
+    "average": parse_step("add"),
+    "softmax": parse_step("weighted-sum normalize=softmax"),
+    "fast": parse_step("weighted-sum normalize=fast"),
+    "unbounded": parse_step("weighted-sum normalize=none"),
+}
+AVERAGE = "average"
+# Operators by the names people know them by.
+ALIASES: Mapping[str, Step] = {
+    name: parse_step(f"activation function={name}") for name in get_args(ActivationFunction)
+}
+# `use: act` and `use: norm` mean whatever is inherited.
+INHERITED = ("act", "norm")
+BUILTIN_NAMES = frozenset({*OPERATORS, *ALIASES, *INHERITED})
+
+
+@cache
+def operator_fields(kind: str) -> Mapping[str, tuple[type, tuple[str, ...], bool]]:
+    """The arguments of an operator: name to (type, allowed words, required)."""
+    op = OPERATORS[kind]
+    hints = get_type_hints(op)
+    found: dict[str, tuple[type, tuple[str, ...], bool]] = {}
+    for field in fields(op):
+        hint = hints[field.name]
+        words = get_args(hint) if get_origin(hint) is Literal else ()
+        found[field.name] = (str if words else hint, words, field.default is MISSING)
+    return found
+
+
+def argument_kinds(step: Step, blocks: Mapping[str, Block]) -> Mapping[str, str] | None:
+    """How the arguments of `step` are read: name to number or word; None for unknown names."""
+    if step.use in ALIASES or step.use in INHERITED:
+        return {}
+    if step.use in OPERATORS:
+        kinds = operator_fields(step.use)
+        return {name: WORD if words else NUMBER for name, (_, words, _) in kinds.items()}
+    if step.use in blocks:
+        return {p.name: p.kind for p in blocks[step.use].parameters}
+    return None
+
+
+def fusion_kinds(step: Step) -> Mapping[str, str] | None:
+    """The same for a fusion: the options of its operator that its name leaves open."""
+    if step.use not in FUSIONS and step.use not in ("add", "weighted-sum"):
+        return None
+    meaning = FUSIONS.get(step.use, step)
+    taken = {a.key for a in meaning.arguments} if step.use in FUSIONS else set()
+    kinds = argument_kinds(Step(meaning.use), {}) or {}
+    return {name: kind for name, kind in kinds.items() if name not in taken}
+
+
+def unknown_argument(
+    step: Step, key: str, known: Sequence[str], where: Location | None
+) -> SpecError:
+    """A step was given an argument it does not have."""
+    hint = suggest(key, known, f"'{step.use}' takes") or f"'{step.use}' takes no arguments"
+    return SpecError(Diagnostic("E112", f"'{step.use}' has no argument '{key}'", where, hint))
+
+
+def make_operator(kind: str, values: Mapping[str, Scalar | str], where: Location | None) -> Op:
+    """An operator from evaluated arguments, every one checked.
+
+    Raises:
+        SpecError: E111 a required argument is missing, E112 unknown, E113 of the wrong type.
+    """
+    known = operator_fields(kind)
+    arguments: dict[str, Scalar | str] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise unknown_argument(Step(kind), name, list(known), where)
+        hint, words, _ = known[name]
+        arguments[name] = _checked(kind, name, value, hint, words, where)
+    for name, (_, _, required) in known.items():
+        if required and name not in arguments:
+            message = f"'{kind}' needs '{name}'"
+            raise SpecError(Diagnostic("E111", message, where, f"write '{kind} {name}=...'"))
+    return OPERATORS[kind](**arguments)
+
+
+def _checked(
+    kind: str,
+    name: str,
+    value: Scalar | str,
+    hint: type,
+    words: tuple[str, ...],
+    where: Location | None,
+) -> Scalar | str:
+    """`value` as the type of the field, or a placed error."""
+    shown = value if isinstance(value, str) else scalar_text(value)
+
+    def wrong(expected: str, help_text: str = "") -> SpecError:
+        message = f"'{name}' of '{kind}' is {shown}; expected {expected}"
+        return SpecError(Diagnostic("E113", message, where, help_text))
+
+    if words:
+        if value not in words:
+            raise wrong(f"one of {', '.join(words)}", suggest(str(value), words))
+        return value
+    if hint is bool:
+        if not isinstance(value, bool):
+            raise wrong("true or false")
+        return value
+    if isinstance(value, bool | str):
+        raise wrong("a number")
+    if hint is int:
+        if value != int(value) or value < 1:
+            raise wrong("a whole number of at least 1")
+        return int(value)
+    return float(value)

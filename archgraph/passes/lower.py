@@ -1,0 +1,219 @@
+"""From PYRAMID to OPERATORS: fusions, edges and blocks become operators."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from archgraph.errors import ArchgraphError, Diagnostic, SpecError, suggest
+from archgraph.expressions import Step, Value
+from archgraph.ir import Edge, FeatureType, Graph, Model, Node, Scope, Settings, Stage
+from archgraph.ir.ops import Add, Affine, Fuse, Input, Use
+from archgraph.ir.signature import AVERAGE, FUSIONS, fusion_kinds, make_operator, unknown_argument
+from archgraph.passes.base import Pass, Rewrites
+from archgraph.passes.instantiate import Builder, Context, evaluate_argument
+from archgraph.passes.pyramid.resolve_edges import with_channels
+
+
+@dataclass(frozen=True)
+class Lower(Pass):
+    """Instantiate blocks, resampling, projections and fusions.
+
+        td6 = fuse(in6, in7 via {"up": ["resize mode=nearest"]}) {fusion=fast, block=...}
+          ->  td6.inputs.in7.up = resize(in7, in6)
+              td6.fuse = weighted-sum(in6, td6.inputs.in7.up)
+              td6.block.act = activation(td6.fuse) ...
+
+    1. Names follow the spec: `<node>.inputs.<edge>`, `<node>.fuse`, `<node>.block`; a `use`
+       node whose block needs no resampling stands at its own name.
+    2. An `up` step measures a value of the target level: an operand of the same node if there
+       is one, else the latest such value, which is never outside the cell.
+    3. Nodes that no output needs are left out.
+    """
+
+    name: ClassVar[str] = "lower"
+    stage: ClassVar[Stage] = Stage.PYRAMID
+
+    def rewrite(self, model: Model) -> Rewrites:
+        return Rewrites(_Lowering(model).run())
+
+
+class _Lowering:
+    """The state of one lowering: where each PYRAMID value went."""
+
+    def __init__(self, model: Model) -> None:
+        self.source = model.graph
+        self.graph = Graph(model.graph.name, Stage.OPERATORS)
+        self.builder = Builder(self.graph, model.blocks)
+        self.values: dict[str, str] = {}
+        self.latest_of_level: dict[int, str] = {}
+
+    def run(self) -> Model:
+        self.graph.scopes.update(self.source.scopes)
+        needed = _needed(self.source)
+        found: list[Diagnostic] = []
+        for node in self.source.order():
+            if node.name not in needed and not isinstance(node.op, Input):
+                continue
+            try:
+                self.values[node.name] = self._node(node)
+            except ArchgraphError as error:
+                found.extend(error.diagnostics)
+                self._stand_in(node)
+            self.latest_of_level[self._type(node.name).level] = node.name
+        if found:
+            raise SpecError(found)
+        outputs = self.source.outputs.items()
+        self.graph.set_outputs({label: self.values[name] for label, name in outputs})
+        return Model(self.graph, self.builder.blocks)
+
+    def _type(self, name: str) -> FeatureType:
+        return self.builder.types[self.values[name]]
+
+    def _stand_in(self, node: Node) -> None:
+        """Let the nodes after a faulty one be checked too, without follow-up errors."""
+        assert isinstance(node.op, Input | Fuse | Use)
+        known = [self._type(edge.source) for edge in self.source.inputs(node.name)]
+        channels = node.op.channels if not isinstance(node.op, Use) else known[0].channels
+        name = f"{node.name}.faulty"
+        self.builder.types[name] = FeatureType(node.op.level, channels)
+        self.graph.add(Node(name, Input(node.op.level, channels), "", name, node.location))
+        self.values[node.name] = name
+
+    def _node(self, node: Node) -> str:
+        match node.op:
+            case Input():
+                self.graph.add(node)
+                self.builder.types[node.name] = node.op.infer(())
+                return node.name
+            case Fuse():
+                return self._fuse(node, node.op)
+            case Use():
+                return self._use(node, node.op)
+            case _:
+                raise TypeError(f"{node.op.kind} is no PYRAMID operation")
+
+    def _fuse(self, node: Node, op: Fuse) -> str:
+        context = self._context(node, op.settings, {"level": op.level, "channels": op.channels})
+        self._open_scope(node)
+        operands = [self._edge(node, edge, op.level, context) for edge in self._edges(node)]
+        path = f"{node.name}.fuse"
+        value = self._fusion(op.fusion, operands, path, context)
+        steps = [with_channels(step, op.channels, self.builder.blocks) for step in op.block]
+        value = self.builder.chain(steps, value, f"{node.name}.block", context)
+        result = self.builder.types[value]
+        if result != FeatureType(op.level, op.channels):
+            message = (
+                f"node '{node.name}' is P{op.level} x {op.channels}, but its block gives {result}"
+            )
+            where = op.block[-1].location if op.block else None
+            raise SpecError(Diagnostic("E214", message, where or node.location))
+        self._close_scope(node.name, value)
+        return value
+
+    def _fusion(self, fusion: Step, operands: list[str], path: str, context: Context) -> str:
+        kinds = fusion_kinds(fusion)
+        where = fusion.location or context.location
+        if kinds is None:
+            message = f"there is no fusion '{fusion.use}'"
+            raise SpecError(
+                Diagnostic("E109", message, where, suggest(fusion.use, FUSIONS, "fusions"))
+            )
+        for argument in fusion.arguments:
+            if argument.key not in kinds:
+                place = argument.location or where
+                raise unknown_argument(fusion, argument.key, list(kinds), place)
+        meaning = FUSIONS.get(fusion.use, Step(fusion.use))
+        given = {a.key: evaluate_argument(a, kinds[a.key], context.names) for a in fusion.arguments}
+        values = {**{a.key: a.text for a in meaning.arguments}, **given}
+        if fusion.use != AVERAGE:
+            return self.builder.add(
+                path, make_operator(meaning.use, values, where), operands, context
+            )
+        scope = Scope(path, AVERAGE, (), tuple(f"x{i}" for i in range(len(operands))), ("mean",))
+        self.graph.scopes[path] = scope
+        inner = replace(context, scope=path)
+        total = self.builder.add(f"{path}.sum", Add(), operands, inner)
+        return self.builder.add(f"{path}.mean", Affine(1 / len(operands)), [total], inner)
+
+    def _use(self, node: Node, op: Use) -> str:
+        context = self._context(node, op.settings, {"level": op.level})
+        edges = self._edges(node)
+        bare = not op.block and not any(edge.steps.written for edge in edges)
+        if not bare:
+            self._open_scope(node)
+        operands = [self._edge(node, edge, op.level, context) for edge in edges]
+        path = node.name if bare else f"{node.name}.use"
+        outer = replace(context, scope=node.scope) if bare else context
+        if len(op.use) == 1:
+            value = self.builder.apply(op.use[0], operands, path, outer)
+        else:
+            value = self.builder.chain(op.use, operands[0], path, outer)
+        value = self.builder.chain(op.block, value, f"{node.name}.block", context)
+        result = self.builder.types[value]
+        if result.level != op.level:
+            message = f"node '{node.name}' is at level {op.level}, but its block gives {result}"
+            hint = "say 'level:' on the node, or change the stride of its block"
+            raise SpecError(Diagnostic("E214", message, node.location, hint))
+        if not bare:
+            self._close_scope(node.name, value)
+        return value
+
+    def _edges(self, node: Node) -> tuple[Edge, ...]:
+        return self.source.inputs(node.name)
+
+    def _edge(self, node: Node, edge: Edge, level: int, context: Context) -> str:
+        """The operand that an edge hands to its node."""
+        x = self.values[edge.source]
+        path = f"{node.name}.inputs.{edge.name}"
+        steps = edge.steps
+        if not steps.written or not (steps.project or steps.up or steps.down):
+            return x
+        where = edge.location or node.location
+        context = replace(context, scope=path, location=where)
+        self.graph.scopes[path] = Scope(path, "edge", (), ("x",), (), node.location)
+        x = self.builder.chain(steps.project or (), x, f"{path}.project", context)
+        if steps.down:
+            x = self.builder.chain(steps.down, x, f"{path}.down", context)
+        if steps.up:
+            target = self._like(node, level)
+            if target is None:
+                message = f"nothing of level {level} exists yet whose size 'up' could take"
+                raise SpecError(Diagnostic("E203", message, where))
+            x = self.builder.chain(steps.up, x, f"{path}.up", replace(context, like=target))
+        self._close_scope(path, x)
+        return x
+
+    def _like(self, node: Node, level: int) -> str | None:
+        """A value of the target level whose size an `up` step can take."""
+        for edge in self._edges(node):
+            if self._type(edge.source).level == level:
+                return self.values[edge.source]
+        latest = self.latest_of_level.get(level)
+        return self.values[latest] if latest else None
+
+    def _context(self, node: Node, settings: Settings, names: dict[str, Value]) -> Context:
+        merged = self.source.settings.updated(settings)
+        return Context(names, merged, node.name, node.location)
+
+    def _open_scope(self, node: Node) -> None:
+        kind = re.sub(r"\d+", "", node.local_name).strip("_") or "node"
+        names = tuple(edge.name for edge in self._edges(node))
+        self.graph.scopes[node.name] = Scope(node.name, kind, (), names, (), node.location)
+
+    def _close_scope(self, path: str, value: str) -> None:
+        scope = self.graph.scopes[path]
+        self.graph.scopes[path] = replace(scope, outputs=(value.rpartition(".")[2],))
+
+
+def _needed(graph: Graph) -> set[str]:
+    """The nodes that an output depends on."""
+    needed: set[str] = set()
+    waiting = list(graph.outputs.values())
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting.extend(edge.source for edge in graph.inputs(name))
+    return needed

@@ -1,0 +1,122 @@
+"""Remove fusion nodes that fuse nothing (EfficientDet, section 3.2, first step)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from archgraph.errors import listing
+from archgraph.ir import Edge, Graph, Model, Stage
+from archgraph.ir.ops import Fuse
+from archgraph.passes.base import Pass, Rewrites
+from archgraph.passes.pyramid.types import PyramidTypes
+
+
+@dataclass(frozen=True)
+class PruneSingleInput(Pass):
+    """Remove `fuse` nodes with one input of their own level, to a fixpoint.
+
+        td7  = fuse(in7)                      (gone)
+        td6  = fuse(in6, td7)           ->    td6  = fuse(in6, in7)
+        out7 = fuse(td7, out6)                out7 = fuse(in7, out6)
+
+    1. Readers and outputs move to the one input. An edge that was named after the removed node
+       takes the name under which that node read its input.
+    2. A reader that now reads one value twice in the same way keeps the first; a reader that
+       is left with one input is looked at in turn.
+    3. Kept, with the reason in the log: a node that is pinned; a node whose edge carries steps
+       written on it; an output whose channels would change.
+
+    Never touched: `use` nodes, and nodes whose one input is of another level (EfficientDet's
+    own P6 and P7 are made by such nodes).
+    """
+
+    name: ClassVar[str] = "prune-single-input"
+    stage: ClassVar[Stage] = Stage.PYRAMID
+
+    def rewrite(self, model: Model) -> Rewrites:
+        graph = model.graph
+        types = PyramidTypes(model)
+        log: list[str] = []
+        kept: list[str] = []
+        waiting = deque(node.name for node in graph if isinstance(node.op, Fuse))
+        while waiting:
+            name = waiting.popleft()
+            if name not in graph or not _is_candidate(graph, name, types):
+                continue
+            reason = _reason_to_keep(graph, name, types)
+            if reason:
+                kept.append(f"{name} kept ({reason})")
+            else:
+                text, shrunk = _remove(graph, name)
+                log.append(text)
+                waiting.extend(shrunk)
+        return Rewrites(model, tuple(log), tuple(dict.fromkeys(kept)))
+
+
+def _is_candidate(graph: Graph, name: str, types: PyramidTypes) -> bool:
+    node = graph[name]
+    inputs = graph.inputs(name)
+    if not isinstance(node.op, Fuse) or len(inputs) != 1:
+        return False
+    return types[inputs[0].source].level == node.op.level
+
+
+def _reason_to_keep(graph: Graph, name: str, types: PyramidTypes) -> str:
+    node = graph[name]
+    (edge,) = graph.inputs(name)
+    if isinstance(node.op, Fuse) and node.op.pin:
+        return "pinned"
+    if edge.steps.written:
+        return f"its edge from {edge.source} carries steps of its own"
+    before, after = types[name].channels, types[edge.source].channels
+    labels = [label for label, output in graph.outputs.items() if output == name]
+    if labels and before != after:
+        return f"output {listing(labels)} would have {after} channels instead of {before}"
+    return ""
+
+
+def _remove(graph: Graph, name: str) -> tuple[str, list[str]]:
+    """Remove a node; returns the line of the log and the readers that lost an operand."""
+    (only,) = graph.inputs(name)
+    readers = list(dict.fromkeys(user for user, _ in graph.users(name)))
+    dropped: list[str] = []
+    for reader in readers:
+        before = graph.inputs(reader)
+        after = _moved(before, graph[name].local_name, name, only)
+        graph.set_inputs(reader, after)
+        if len(after) < len(before):
+            dropped.append(reader)
+    outputs = graph.outputs
+    moved = [label for label, output in outputs.items() if output == name]
+    graph.set_outputs({k: only.source if v == name else v for k, v in outputs.items()})
+    graph.remove(name)
+    text = f"{name} removed (1 input, same level)"
+    effects = []
+    if readers:
+        verb = "reads" if len(readers) == 1 else "read"
+        effects.append(f"{', '.join(readers)} now {verb} {only.source}")
+    if dropped:
+        effects.append(f"{', '.join(dropped)} had it already, so one operand is dropped")
+    if moved:
+        verb = "is" if len(moved) == 1 else "are"
+        effects.append(f"output {', '.join(moved)} {verb} now {only.source}")
+    return f"{text}: {'; '.join(effects)}" if effects else text, dropped
+
+
+def _moved(edges: tuple[Edge, ...], local: str, name: str, only: Edge) -> list[Edge]:
+    """The operands of a reader after `name` has given way to the one value it read."""
+    result: list[Edge] = []
+    for edge in edges:
+        if edge.source == name:
+            given = edge.name != local
+            edge = replace(edge, source=only.source, name=edge.name if given else only.name)
+        same = [e for e in result if e.source == edge.source and e.steps == edge.steps]
+        if same:
+            continue
+        taken = {e.name for e in result} | {e.name for e in edges if e.source != name}
+        if edge.name in taken and edge.source == only.source and edge not in edges:
+            edge = replace(edge, name=local)
+        result.append(edge)
+    return result

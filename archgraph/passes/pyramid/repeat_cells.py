@@ -1,0 +1,98 @@
+"""Stack the cell (EfficientDet, section 3.2, third step)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from archgraph.errors import Diagnostic, PassError
+from archgraph.ir import Edge, Graph, Model, Node, Scope, Stage
+from archgraph.ir.ops import Fuse, Input, Use
+from archgraph.passes.base import Pass, Rewrites
+
+
+@dataclass(frozen=True)
+class RepeatCells(Pass):
+    """Repeat the whole graph `count` times; the outputs of a cell feed the next by level.
+
+        td3 = fuse(in3, in4)   ->   cells.0.td3 = fuse(in3, in4)
+        p3 = td3, p4 = out4         cells.1.td3 = fuse(cells.0.td3 as in3, cells.0.out4 as in4)
+
+    Names inside the cell stay, edges keep the names they have in the cell, and every cell has
+    its own weights. One cell is `cells.0` too, so a deeper network has the same names.
+    Refused when an input has no output of its level or two inputs share a level.
+    """
+
+    name: ClassVar[str] = "repeat-cells"
+    stage: ClassVar[Stage] = Stage.PYRAMID
+
+    count: int
+
+    def rewrite(self, model: Model) -> Rewrites:
+        cell = model.graph
+        feeds = _feeds(cell)
+        body = [node for node in cell.order() if not isinstance(node.op, Input)]
+        graph = Graph(cell.name, cell.stage, cell.settings, cell.policy)
+        for node in cell.graph_inputs:
+            graph.add(node)
+        values = {node.name: node.name for node in cell.graph_inputs}
+        graph.scopes[""] = cell.scopes[""]
+        for i in range(self.count):
+            prefix = f"cells.{i}"
+            graph.scopes[prefix] = _cell_scope(cell, prefix)
+            for path, scope in cell.scopes.items():
+                if path:
+                    graph.scopes[f"{prefix}.{path}"] = replace(scope, path=f"{prefix}.{path}")
+            for node in body:
+                _add_to_cell(graph, cell, node, prefix, values)
+            if i + 1 < self.count:
+                results = {name: values[output] for name, output in feeds.items()}
+                values = results
+        graph.set_outputs({label: values[name] for label, name in cell.outputs.items()})
+        times = "1 cell" if self.count == 1 else f"{self.count} cells"
+        line = f"{len(body)} nodes stacked into {times}; each level's output feeds its next input"
+        return Rewrites(Model(graph, model.blocks), (line,))
+
+
+def _add_to_cell(
+    graph: Graph, cell: Graph, node: Node, prefix: str, values: dict[str, str]
+) -> None:
+    """Add a node's copy; `values` maps the cell's names to the graph's."""
+    name = f"{prefix}.{node.name}"
+    edges = [
+        Edge(values[edge.source], edge.name, edge.steps, edge.location)
+        for edge in cell.inputs(node.name)
+    ]
+    scope = f"{prefix}.{node.scope}" if node.scope else prefix
+    graph.add(Node(name, node.op, scope, f"{prefix}.{node.weights}", node.location), edges)
+    values[node.name] = name
+
+
+def _cell_scope(cell: Graph, path: str) -> Scope:
+    root = cell.scopes[""]
+    inputs = tuple(node.name for node in cell.graph_inputs)
+    outputs = tuple(cell.outputs.values())
+    return Scope(path, f"{cell.name}-cell", (), inputs, outputs, root.location, root.doc)
+
+
+def _feeds(cell: Graph) -> dict[str, str]:
+    """For each input, the output of its level."""
+    by_level: dict[int, str] = {}
+    for name in cell.outputs.values():
+        op = cell[name].op
+        assert isinstance(op, Input | Fuse | Use)
+        by_level[op.level] = name
+    feeds: dict[str, str] = {}
+    levels: dict[int, str] = {}
+    for node in cell.graph_inputs:
+        assert isinstance(node.op, Input)
+        level = node.op.level
+        if level in levels:
+            message = f"inputs '{levels[level]}' and '{node.name}' share level {level}"
+            raise PassError(Diagnostic("E405", f"{message}; cells stack level by level"))
+        if level not in by_level:
+            message = f"no output of level {level} can feed input '{node.name}' of the next cell"
+            raise PassError(Diagnostic("E405", message, node.location))
+        levels[level] = node.name
+        feeds[node.name] = by_level[level]
+    return feeds

@@ -1,0 +1,61 @@
+"""The types of PYRAMID values: declared by inputs and fusions, instantiated for blocks."""
+
+from __future__ import annotations
+
+from archgraph.errors import Location
+from archgraph.ir import FeatureType, Model, Settings
+from archgraph.ir.ops import Use
+from archgraph.passes.instantiate import Context, infer_chain
+
+
+class PyramidTypes:
+    """Types by node name, worked out when asked for and remembered.
+
+    Raises (when asked):
+        SpecError: the block of a `use` node does not fit what it is given.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._known: dict[str, FeatureType] = {}
+
+    def __getitem__(self, name: str) -> FeatureType:
+        if name not in self._known:
+            # A stack rather than recursion: chains of `use` nodes may be long.
+            stack = [name]
+            while stack:
+                waiting = self._needs(stack[-1])
+                if waiting:
+                    stack.extend(waiting)
+                else:
+                    known = stack.pop()
+                    self._known[known] = self._infer(known)
+        return self._known[name]
+
+    def _needs(self, name: str) -> list[str]:
+        if not isinstance(self._model.graph[name].op, Use):
+            return []
+        sources = (edge.source for edge in self._model.graph.inputs(name))
+        return [source for source in sources if source not in self._known]
+
+    def _infer(self, name: str) -> FeatureType:
+        graph = self._model.graph
+        node = graph[name]
+        if not isinstance(node.op, Use):
+            return node.op.infer(())
+        operands = [self._known[edge.source] for edge in graph.inputs(name)]
+        channels = use_type(node.op, operands, self._model, node.location).channels
+        return FeatureType(node.op.level, channels)
+
+
+def use_context(op: Use, settings: Settings, location: Location | None) -> Context:
+    """What the steps of a `use` node see."""
+    return Context({"level": op.level}, settings.updated(op.settings), "", location)
+
+
+def use_type(
+    op: Use, operands: list[FeatureType], model: Model, location: Location | None
+) -> FeatureType:
+    """What the steps of a `use` node make of operands of these types."""
+    context = use_context(op, model.graph.settings, location)
+    return infer_chain((*op.use, *op.block), operands, model.blocks, context)

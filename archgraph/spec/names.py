@@ -1,0 +1,39 @@
+"""Names that nodes may have: they become attributes of modules and keys of state dicts."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+from archgraph.errors import Diagnostic, Location
+
+NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+DOCUMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+# Public attributes of torch.nn.Module (a test compares): a node of this name would hide one.
+MODULE_ATTRIBUTES = frozenset(
+    """T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda
+    double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter
+    get_submodule half ipu load_state_dict modules mtia named_buffers named_children
+    named_modules named_parameters parameters register_backward_hook register_buffer
+    register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook
+    register_load_state_dict_pre_hook register_module register_parameter
+    register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
+    set_submodule share_memory state_dict to to_empty train training type xpu zero_grad""".split()
+)
+# What generated modules use themselves.
+OWN_NAMES = frozenset({"self", "features", "x", "torch", "nn", "F", "Tensor", "cells", "super"})
+RESERVED = MODULE_ATTRIBUTES | OWN_NAMES
+
+
+def name_fault(name: str, where: Location | None, what: str = "a node") -> Diagnostic | None:
+    """Why `name` may not name a node or an input, or None if it may."""
+    if not NODE_NAME.match(name):
+        hint = "names are letters, digits and '_', and start with a letter"
+        return Diagnostic("E105", f"'{name}' cannot name {what}", where, hint)
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return Diagnostic("E105", f"'{name}' is a word of Python", where, "choose another name")
+    if name in RESERVED:
+        hint = "it would hide something that every torch module has; choose another name"
+        return Diagnostic("E105", f"'{name}' is reserved", where, hint)
+    return None
