@@ -73,7 +73,8 @@ class Node:
 class Scope:
     """What an instance of a block was in the spec: for the printer, figures and errors.
 
-    `inputs` and `outputs` are the names that the block itself uses for what enters and leaves.
+    `inputs` and `outputs` are the names that the block itself uses for what enters and leaves;
+    `location` is where it is used.
     """
 
     path: str

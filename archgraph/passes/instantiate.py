@@ -7,7 +7,7 @@ The one place that knows what a step does to a value. `lower` uses it to build a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import (
@@ -48,13 +48,18 @@ from archgraph.ir.signature import (
 
 @dataclass(frozen=True)
 class Context:
-    """What a step sees besides its operands: names, inherited settings, where it stands."""
+    """What a step sees besides its operands: names, inherited settings, where it stands.
+
+    `like` is the value whose size `resize` takes; `aliases` are the names under which the node
+    knows values from outside, which become the names of edges.
+    """
 
     names: Names
     settings: Settings
     scope: str
     location: Location | None
     like: str | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 class Builder:
@@ -80,7 +85,10 @@ class Builder:
             self.types[name] = op.infer([self.types[operand] for operand in operands])
         except SpecError as error:
             raise placed(error, context.location) from None
-        edges = [Edge(operand, operand.rpartition(".")[2]) for operand in operands]
+        edges = [
+            Edge(operand, context.aliases.get(operand) or operand.rpartition(".")[2])
+            for operand in operands
+        ]
         self.graph.add(Node(name, op, context.scope, name, context.location), edges)
         return name
 
@@ -164,7 +172,7 @@ class Builder:
         try:
             arguments = self._bind(block, values, names, context.location)
             self._define(block, names)
-            inner = Context(names, settings, path, context.location)
+            inner = Context(names, settings, path, context.location, aliases=context.aliases)
             existing: dict[str, str] = {"x": operands[0]}
             latest = operands[0]
             for node in block.nodes:
@@ -177,7 +185,7 @@ class Builder:
         except SpecError as error:
             raise self._blame_use(error, block, context.location) from None
         names_out = tuple(name for name, value in existing.items() if value == result)[-1:]
-        scope = Scope(path, block.name, arguments, ("x",), names_out, block.location, block.doc)
+        scope = Scope(path, block.name, arguments, ("x",), names_out, context.location, block.doc)
         self.graph.scopes[path] = scope
         return result
 

@@ -172,7 +172,8 @@ class _Lowering:
             return x
         where = edge.location or node.location
         context = replace(context, scope=path, location=where)
-        self.graph.scopes[path] = Scope(path, "edge", (), ("x",), (), node.location)
+        names = ("x", "like") if steps.up else ("x",)
+        self.graph.scopes[path] = Scope(path, "edge", (), names, (), where)
         x = self.builder.chain(steps.project or (), x, f"{path}.project", context)
         if steps.down:
             x = self.builder.chain(steps.down, x, f"{path}.down", context)
@@ -195,7 +196,9 @@ class _Lowering:
 
     def _context(self, node: Node, settings: Settings, names: dict[str, Value]) -> Context:
         merged = self.source.settings.updated(settings)
-        return Context(names, merged, node.name, node.location)
+        edges = self.source.inputs(node.name)
+        aliases = {self.values[edge.source]: edge.name for edge in reversed(edges)}
+        return Context(names, merged, node.name, node.location, aliases=aliases)
 
     def _open_scope(self, node: Node) -> None:
         kind = re.sub(r"\d+", "", node.local_name).strip("_") or "node"

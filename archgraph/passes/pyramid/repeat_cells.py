@@ -72,7 +72,7 @@ def _cell_scope(cell: Graph, path: str) -> Scope:
     root = cell.scopes[""]
     inputs = tuple(node.name for node in cell.graph_inputs)
     outputs = tuple(cell.outputs.values())
-    return Scope(path, f"{cell.name}-cell", (), inputs, outputs, root.location, root.doc)
+    return Scope(path, f"{cell.name}-cell", (), inputs, outputs, root.location)
 
 
 def _feeds(cell: Graph) -> dict[str, str]:
