@@ -9,7 +9,6 @@ from archgraph.codegen.classes import ModuleClass
 from archgraph.codegen.outline import Item, Outline
 from archgraph.errors import Location
 
-
 # Functions whose call may stand inside a sum.
 NESTED = ("resize", "max-pool")
 
@@ -30,8 +29,12 @@ def attribute(path: str) -> str:
 
 
 def place(location: Location | None) -> str:
-    """`panet.yaml:13`: the same on every machine."""
-    return f"{location.file.rpartition('/')[2]}:{location.line}" if location else ""
+    """`panet.yaml:13`: the same on every machine, and always one line."""
+    if location is None:
+        return ""
+    name = location.file.rpartition("/")[2]
+    shown = "".join(c if c.isprintable() else "?" for c in name)
+    return f"{shown}:{location.line}"
 
 
 class Body:
@@ -117,7 +120,7 @@ class Body:
             target += ": Tensor"
         self.annotated.update(names)
         if text != target:
-            self.statements.append(Statement(f"{target} = {text}", self._comment(item)))
+            self.statements.append(Statement(f"{target} = {text}", self._comment(i, item)))
 
     def _expression(self, i: int, item: Item, operands: list[str]) -> str:
         if item.child is not None or item.form is None:
@@ -183,24 +186,21 @@ class Body:
         if dead:
             self.statements.append(Statement(f"del {', '.join(dead)}"))
 
-    def _comment(self, item: Item) -> str:
+    def _comment(self, i: int, item: Item) -> str:
         if not self.named:
             return place(item.location) if not item.is_module else ""
         if len(item.results) > 1:
             return ""
-        shape = self.shape(item.results[0])
+        shape = self._shape(i)
         where = "" if item.is_module else place(item.location)
         return f"{shape}  {where}".strip()
 
-    def shape(self, value: str) -> str:
+    def _shape(self, i: int) -> str:
         """`P6: (N, 64, H/64, W/64)`, with C where instances differ."""
-        position = self.instance.references()[value]
-        widths = set()
-        for instance in self.group.instances:
-            by_position = {at: name for name, at in instance.references().items()}
-            widths.add(self.types[by_position[position]].channels)
+        found = [self.types[instance.items[i].results[0]] for instance in self.group.instances]
+        widths = {type_.channels for type_ in found}
         channels = str(widths.pop()) if len(widths) == 1 else "C"
-        type_ = self.types[value]
+        type_ = found[0]
         size = f"H/{type_.stride}, W/{type_.stride}" if type_.stride > 1 else "H, W"
         return f"P{type_.level}: (N, {channels}, {size})"
 

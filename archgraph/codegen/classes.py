@@ -32,11 +32,11 @@ class Parameter:
 
 @dataclass
 class ModuleClass:
-    """A class: its instances by path, its parameters, and the text of every number in it."""
+    """A class: its instances, their positions by path, its parameters, the text of its numbers."""
 
     name: str
-    paths: list[str]
-    instances: list[Instance]
+    paths: dict[str, int] = field(default_factory=dict)
+    instances: list[Instance] = field(default_factory=list)
     parameters: list[Parameter] = field(default_factory=list)
     texts: dict[tuple[int, str], str] = field(default_factory=dict)
     input_names: list[str] = field(default_factory=list)
@@ -48,8 +48,7 @@ class ModuleClass:
 
     def arguments(self, path: str) -> dict[str, Scalar]:
         """The parameters' values in one instance."""
-        i = self.paths.index(path)
-        return {p.name: p.column[i] for p in self.parameters}
+        return {p.name: p.column[self.paths[path]] for p in self.parameters}
 
 
 @dataclass
@@ -67,8 +66,8 @@ def make_classes(outlined: Outline) -> Classes:
     for path, instance in outlined.instances.items():
         key = _structure(instance, of_path)
         if key not in groups:
-            groups[key] = ModuleClass("", [], [])
-        groups[key].paths.append(path)
+            groups[key] = ModuleClass("")
+        groups[key].paths[path] = len(groups[key].paths)
         groups[key].instances.append(instance)
         of_path[path] = groups[key]
     ordered = list(groups.values())
@@ -112,7 +111,7 @@ def _name_classes(groups: list[ModuleClass]) -> None:
         if len(own) == 1:
             last = own.pop()
             options.append(base + last if last.isdigit() else camel(last))
-            options.append(camel(re.sub(r"s\.(\d+)", r"-\1", group.paths[0])))
+            options.append(camel(re.sub(r"s\.(\d+)", r"-\1", next(iter(group.paths)))))
         name = next((option for option in options if option not in taken), "")
         number = 2
         while not name:

@@ -124,19 +124,18 @@ class _Outliner:
             path = self.parents[path]
         yield ""
 
-    def _module_scopes(self) -> list[str]:
+    def _module_scopes(self) -> dict[str, None]:
         """Scopes that hold weights somewhere, in graph order; the root always counts."""
-        found = {"": None}
+        found: dict[str, None] = {"": None}
         for node in self.nodes:
             form = self.forms.get(node.name)
             if form and form.module:
                 found.update(dict.fromkeys(reversed(list(self._above(node.scope)))))
-        return [path for path in self.graph.scopes if path in found]
+        return {path: None for path in self.graph.scopes if path in found}
 
     def _chain(self, node: Node) -> Iterator[str]:
         """The modules a node stands in, innermost first."""
-        known = set(self.modules)
-        return (path for path in self._above(node.scope) if path in known)
+        return (path for path in self._above(node.scope) if path in self.modules)
 
     # --- what enters and leaves ------------------------------------------------------------
 

@@ -108,7 +108,7 @@ class _ClassWriter:
         self.graph = outlined.graph
         self.is_root = "" in group.paths
         # Items of the graph and of its cells are nodes of the spec; inside a node they are not.
-        self.is_cell = group.template.scope.path.rpartition(".")[2].isdigit()
+        self.is_cell = group.template.scope.block == f"{self.graph.name}-cell"
         self.body = Body(group, outlined, self.is_root or self.is_cell)
 
     def text(self) -> str:
@@ -237,7 +237,9 @@ class _ClassWriter:
     def _whole_loop(self, statements: Sequence[Statement], outputs: list[str]) -> list[str]:
         """The short form of a network that is nothing but a stack of cells."""
         names = self.group.input_names
-        if len(statements) != 2 or outputs != names or not statements[0].text.startswith("for "):
+        if len(names) < 2 or len(statements) != 2 or outputs != names:
+            return []
+        if not statements[0].text.startswith("for "):
             return []
         if statements[1].text.count(",") != 2 * (len(names) - 1):
             return []

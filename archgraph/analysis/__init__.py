@@ -1,0 +1,17 @@
+"""Facts about a graph: sizes and costs. Never changes the graph.
+
+Comes in: a graph. Goes out: frozen values made of integers. May import `ir`, `expressions`
+and `errors`; never torch. Start at `cost.py`.
+"""
+
+from archgraph.analysis.cost import Amount, Cost, OperatorCost, cost
+from archgraph.analysis.shapes import level_size, parse_image_size
+
+__all__ = [
+    "Amount",
+    "Cost",
+    "OperatorCost",
+    "cost",
+    "level_size",
+    "parse_image_size",
+]

@@ -1,0 +1,275 @@
+"""What a graph costs: parameters, multiply-adds, elementwise operations, activation memory.
+
+Exact integers, for one image. `macs` are the multiply-adds of convolutions, and half of what
+`torch.utils.flop_counter.FlopCounterMode` counts. Elementwise operations, per element of the
+result, with n operands and a window of k x k:
+
+    activation     1          whatever the function
+    batch-norm     2          a factor and an offset, as at inference
+    add            n - 1
+    affine         2          a factor and an offset
+    weighted-sum   2n - 1     `none`, `softmax`: n multiplications, n - 1 additions
+                   3n - 1     `fast`: n divisions more, since every term is divided
+    max-pool       k*k - 1    comparisons
+    resize         0          `nearest` copies
+                   9          `bilinear`: three interpolations of two products and one addition
+    conv           0          its bias starts the sum, so the multiply-adds contain it
+
+The few operations on the fusion weights themselves do not depend on the image and are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from archgraph.analysis.shapes import ImageSize, level_size
+from archgraph.ir import FeatureType, Graph, Node, Stage
+from archgraph.ir.ops import (
+    Activation,
+    Add,
+    Affine,
+    BatchNorm,
+    Conv,
+    Input,
+    MaxPool,
+    Op,
+    Resize,
+    WeightedSum,
+)
+
+Key = TypeVar("Key", int, str)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What something costs; amounts add up.
+
+    Attributes:
+        parameters: learned numbers; running statistics are none.
+        macs: multiply-adds of convolutions, for one image.
+        elementwise: elementwise operations, for one image.
+        activation_bytes: size of the results, for one image.
+    """
+
+    parameters: int = 0
+    macs: int = 0
+    elementwise: int = 0
+    activation_bytes: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(
+            self.parameters + other.parameters,
+            self.macs + other.macs,
+            self.elementwise + other.elementwise,
+            self.activation_bytes + other.activation_bytes,
+        )
+
+
+@dataclass(frozen=True)
+class OperatorCost:
+    """The cost of one operator, and where it belongs.
+
+    Attributes:
+        name: the operator, such as `cells.0.td6.block.depthwise`.
+        kind: what it is, such as `conv`.
+        result: level and channels of its result.
+        size: (height, width) of its result.
+        node: the node of the spec, `cells.0.td6`.
+        cell: the cell, `cells.0`; empty outside of cells.
+        amount: what it costs. Weights that several operators share count at the first of them.
+    """
+
+    name: str
+    kind: str
+    result: FeatureType
+    size: ImageSize
+    node: str
+    cell: str
+    amount: Amount
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a graph for one image.
+
+    Attributes:
+        image_size: (height, width) of the image.
+        dtype_bytes: bytes of one number of a feature map.
+        operators: every operator in execution order; inputs are none.
+        input_bytes: size of the feature maps that the caller provides, in no `Amount`.
+    """
+
+    image_size: ImageSize
+    dtype_bytes: int
+    operators: tuple[OperatorCost, ...]
+    input_bytes: int
+
+    @property
+    def total(self) -> Amount:
+        """The whole graph."""
+        return sum((operator.amount for operator in self.operators), Amount())
+
+    @property
+    def by_level(self) -> Mapping[int, Amount]:
+        """By the level of the result, finest first."""
+        found = _group((operator.result.level, operator.amount) for operator in self.operators)
+        return dict(sorted(found.items()))
+
+    @property
+    def by_node(self) -> Mapping[str, Amount]:
+        """By node of the spec, in execution order; a node's edges, fusion and block together."""
+        return _group((operator.node, operator.amount) for operator in self.operators)
+
+    @property
+    def by_cell(self) -> Mapping[str, Amount]:
+        """By cell, in execution order; what stands in no cell is under the empty name."""
+        return _group((operator.cell, operator.amount) for operator in self.operators)
+
+
+def cost(graph: Graph, image_size: ImageSize, dtype_bytes: int = 4) -> Cost:
+    """Count what a graph costs, in one walk.
+
+    Args:
+        graph: a graph at stage OPERATORS.
+        image_size: (height, width) of the image in pixels; inputs of level l measure
+            `ceil(side / 2**l)`.
+        dtype_bytes: bytes of one number of a feature map; 4 for float32.
+
+    Raises:
+        ValueError: the graph is at another stage, or the image has no size.
+        TypeError: an operator has no row in `WORK`.
+    """
+    if graph.stage is not Stage.OPERATORS:
+        raise ValueError(f"graph '{graph.name}' is at {graph.stage.value}; lower it first")
+    # the name that `repeat-cells` gives to the scope of each copy
+    cells = {path for path, scope in graph.scopes.items() if scope.block == f"{graph.name}-cell"}
+    types: dict[str, FeatureType] = {}
+    counted: set[str] = set()
+    operators: list[OperatorCost] = []
+    input_bytes = 0
+    for node in graph.order():
+        operands = [types[edge.source] for edge in graph.inputs(node.name)]
+        result = types[node.name] = node.op.infer(operands)
+        size = level_size(image_size, result.level)
+        result_bytes = result.channels * size[0] * size[1] * dtype_bytes
+        if isinstance(node.op, Input):
+            input_bytes += result_bytes
+            continue
+        macs, elementwise = _work(node, operands, result, size)
+        parameters = 0 if node.weights in counted else _parameters(node.op, operands)
+        counted.add(node.weights)
+        amount = Amount(parameters, macs, elementwise, result_bytes)
+        cell, owner = spec_node(node.name, cells)
+        operators.append(OperatorCost(node.name, node.op.kind, result, size, owner, cell, amount))
+    return Cost(image_size, dtype_bytes, tuple(operators), input_bytes)
+
+
+def spec_node(name: str, cells: Iterable[str]) -> tuple[str, str]:
+    """The cell and the node of the spec that an operator belongs to.
+
+        cells.0.td6.block.depthwise  ->  cells.0, cells.0.td6
+        lat5                         ->  "", lat5
+
+    The innermost cell counts, and the node is what stands directly in it. Numbers alone do not
+    tell a cell: `lat5.0` is the first step of the node `lat5`.
+
+    Args:
+        name: the name of an operator.
+        cells: the paths of all cells; a set, for speed.
+    """
+    segments = name.split(".")
+    cell, depth = "", 0
+    for end in range(1, len(segments)):
+        path = ".".join(segments[:end])
+        if path in cells:
+            cell, depth = path, end
+    return cell, ".".join(segments[: depth + 1])
+
+
+# --- the work of each operator -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where an operator works: the types of its operands and result, the size of its result."""
+
+    operands: Sequence[FeatureType]
+    result: FeatureType
+    size: ImageSize
+
+    @property
+    def elements(self) -> int:
+        """Numbers in the result, for one image."""
+        return self.result.channels * self.size[0] * self.size[1]
+
+
+def _conv(op: Conv, site: Site) -> tuple[int, int]:
+    # padding counts like pixels, as in torch's counter
+    per_element = site.operands[0].channels // op.groups * op.kernel**2
+    return site.elements * per_element, 0
+
+
+def _batch_norm(_: BatchNorm, site: Site) -> tuple[int, int]:
+    return 0, 2 * site.elements
+
+
+def _activation(_: Activation, site: Site) -> tuple[int, int]:
+    return 0, site.elements
+
+
+def _max_pool(op: MaxPool, site: Site) -> tuple[int, int]:
+    return 0, (op.kernel**2 - 1) * site.elements
+
+
+def _resize(op: Resize, site: Site) -> tuple[int, int]:
+    return 0, (9 if op.mode == "bilinear" else 0) * site.elements
+
+
+def _add(_: Add, site: Site) -> tuple[int, int]:
+    return 0, (len(site.operands) - 1) * site.elements
+
+
+def _affine(_: Affine, site: Site) -> tuple[int, int]:
+    return 0, 2 * site.elements
+
+
+def _weighted_sum(op: WeightedSum, site: Site) -> tuple[int, int]:
+    terms = len(site.operands)
+    per_term = 2 if op.normalize == "fast" else 1
+    return 0, (per_term * terms + terms - 1) * site.elements
+
+
+# Each row: (op, site) -> (macs, elementwise). Every operator needs one, also a free one.
+WORK: Mapping[type[Op], Callable[[Any, Site], tuple[int, int]]] = {
+    Conv: _conv,
+    BatchNorm: _batch_norm,
+    Activation: _activation,
+    MaxPool: _max_pool,
+    Resize: _resize,
+    Add: _add,
+    Affine: _affine,
+    WeightedSum: _weighted_sum,
+}
+
+
+def _work(
+    node: Node, operands: Sequence[FeatureType], result: FeatureType, size: ImageSize
+) -> tuple[int, int]:
+    row = WORK.get(type(node.op))
+    if row is None:
+        raise TypeError(f"'{node.op.kind}' has no row in archgraph.analysis.cost.WORK")
+    return row(node.op, Site(operands, result, size))
+
+
+def _parameters(op: Op, operands: Sequence[FeatureType]) -> int:
+    return sum(math.prod(shape) for shape in op.parameters(operands).values())
+
+
+def _group(amounts: Iterable[tuple[Key, Amount]]) -> dict[Key, Amount]:
+    found: dict[Key, Amount] = {}
+    for key, amount in amounts:
+        found[key] = found.get(key, Amount()) + amount
+    return found

@@ -1,0 +1,57 @@
+"""Sizes of feature maps: what a level measures for an image of a given size.
+
+A size is (height, width) in pixels, in this order everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+from archgraph.errors import Diagnostic, SpecError
+
+ImageSize = tuple[int, int]
+LARGEST_SIDE = 999_999  # six digits; a longer number is a slip of the keyboard
+_TEXT = re.compile(r"([1-9][0-9]{0,5})(?:x([1-9][0-9]{0,5}))?")
+
+
+def level_size(image_size: ImageSize, level: int) -> ImageSize:
+    """The size of a feature map: the image halved `level` times, each time rounded up.
+
+    Halving with ceil again and again is one division by `2**level` with ceil, so a deep level
+    of a small image is 1 x 1 and never empty.
+
+    Args:
+        image_size: (height, width) of the image in pixels, each at least 1.
+        level: the level of the feature map; 0 is the image itself.
+
+    Returns:
+        (height, width) of the feature map in its own pixels, each at least 1.
+
+    Raises:
+        ValueError: a side is below 1, or the level is negative.
+    """
+    height, width = image_size
+    if height < 1 or width < 1:
+        raise ValueError(f"an image of {height} x {width} pixels has no size")
+    if level < 0:
+        raise ValueError(f"level {level} is finer than the image")
+    return -(-height >> level), -(-width >> level)
+
+
+def parse_image_size(value: int | str) -> ImageSize:
+    """Read an image size as people write it: `512`, `"512"` or `"512x640"` (height x width).
+
+    Returns:
+        (height, width) in pixels, each from 1 to `LARGEST_SIDE`; one number means a square.
+
+    Raises:
+        SpecError: E121, the value is no such size.
+    """
+    text = str(value)
+    found = None if isinstance(value, bool) else _TEXT.fullmatch(text)
+    if found is None:
+        shown = text if len(text) <= 40 else f"{text[:40]}..."
+        hint = "write one number of pixels, or HEIGHTxWIDTH: 512 or 512x640"
+        raise SpecError(Diagnostic("E121", f"'{shown}' is no image size", None, hint))
+    height = int(found[1])
+    return height, int(found[2]) if found[2] else height

@@ -1,0 +1,207 @@
+"""`archgraph demo`: the whole compiler on one example, from PANet in YAML to BiFPN in PyTorch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archgraph.cli.cost import COUNTING, By, cost_table
+from archgraph.cli.highlight import bold, colour_graph, colour_yaml, dim
+from archgraph.cli.options import parse_settings
+from archgraph.cli.output import print_table, progress, write, write_file
+from archgraph.cli.passes import passes_table, print_log
+from archgraph.errors import Diagnostic, InputOutputError, SpecError
+
+if TYPE_CHECKING:
+    from archgraph.codegen import GeneratedSource
+    from archgraph.compiler import Compilation
+    from archgraph.spec import Arguments, Library
+
+EXAMPLES = """
+[bold]Examples[/]
+  archgraph demo
+  archgraph demo --keep figures/demo
+"""
+SPEC = "bifpn"
+SETTINGS = ("channels=64", "cells=3", "levels=3..7")
+OPTIONS = " ".join(f"--set {setting}" for setting in SETTINGS)
+STEPS = 7
+IMAGE_SIZE = (512, 512)
+
+# What runs the emitted module: a file that a person could have written, without archgraph.
+RUNNER = Template('''\
+"""Run ${file} forward and backward. Needs torch and nothing of archgraph."""
+
+import time
+
+import torch
+
+from ${module} import ${class_name}
+
+LEVELS = range(${first}, ${last} + 1)
+HEIGHT, WIDTH = ${height}, ${width}
+
+torch.manual_seed(0)
+network = ${class_name}()
+features = [torch.randn(1, ${channels}, HEIGHT // 2**level, WIDTH // 2**level) for level in LEVELS]
+
+for _ in range(2):  # the first round warms up
+    network.zero_grad()
+    start = time.perf_counter()
+    outputs = network(features)
+    middle = time.perf_counter()
+    sum((output * torch.randn_like(output)).sum() for output in outputs).backward()
+    end = time.perf_counter()
+
+for level, output in zip(LEVELS, outputs, strict=True):
+    print(f"P{level}: {tuple(output.shape)}")
+gradients = {name: weight.grad for name, weight in network.named_parameters()}
+untouched = [name for name, grad in gradients.items() if grad is None or not grad.any()]
+print(f"{sum(weight.numel() for weight in network.parameters()):,} parameters")
+print(f"{len(gradients) - len(untouched)} of {len(gradients)} weights got a gradient")
+print(f"forward {1000 * (middle - start):.0f} ms, backward {1000 * (end - middle):.0f} ms")
+if untouched:
+    raise SystemExit(f"no gradient: {', '.join(untouched)}")
+''')
+
+
+def demo(
+    folder: Annotated[
+        Path,
+        typer.Option("--keep", metavar="DIR", help="Where the files go; made if it is not there."),
+    ] = Path("archgraph-demo"),
+) -> None:
+    """Derive BiFPN from PANet, draw it, emit it, and run the emitted module.
+
+    Every step names the command that does the same.
+    """
+    from archgraph.compiler import compile_spec
+    from archgraph.spec import Library
+
+    start = time.perf_counter()
+    figure, module, runner = (folder / name for name in (f"{SPEC}.svg", f"{SPEC}.py", "run.py"))
+    _make_folder(folder)
+    library, arguments = Library(), parse_settings(SETTINGS)
+    _check(arguments, library)
+    compilation = compile_spec(SPEC, arguments, library)
+    _show(compilation)
+    _explain(compilation)
+    _count(compilation)
+    _draw(compilation, figure)
+    source = _emit(arguments, library, module)
+    _run(compilation, source, module, runner)
+    write(f"\ndone in {time.perf_counter() - start:.1f} s; the files are\n", bold)
+    write("".join(f"  {path}\n" for path in (figure, module, runner)))
+
+
+COMMAND = demo
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot make the folder '{folder}': {error.strerror or error}"
+        raise InputOutputError(Diagnostic("E020", message)) from None
+
+
+def _heading(step: int, title: str, command: str) -> None:
+    write(f"\n{step}/{STEPS}  {title}\n", bold)
+    write(f"     $ {command}\n\n", dim)
+
+
+def _check(arguments: Arguments, library: Library) -> None:
+    from archgraph.compiler import check_spec
+
+    _heading(1, "the spec: PANet, and BiFPN as three passes over it", f"archgraph check {SPEC}")
+    for name in ("panet", SPEC):
+        write(_indented(library.open(name)[0].path.read_text("utf-8")), colour_yaml)
+        write("\n")
+    found = check_spec(SPEC, arguments, library)
+    if found:
+        raise SpecError(found)
+    write("     checked down to its operators: no mistakes\n")
+
+
+def _show(compilation: Compilation) -> None:
+    from archgraph.ir import print_graph
+
+    _heading(2, "the graph after its passes", f"archgraph show {SPEC} {OPTIONS}")
+    lines = [
+        line.partition(" {level")[0] for line in print_graph(compilation.pyramid.graph).splitlines()
+    ]
+    nodes = [line for line in lines if " = fuse(" in line]
+    first = [line for line in nodes if line.startswith("  cells.0.")]
+    write("".join(f"   {line}\n" for line in first), colour_graph)
+    write(f"     and {len(nodes) - len(first)} more, in the cells after it\n", dim)
+
+
+def _explain(compilation: Compilation) -> None:
+    _heading(3, "what each pass did", f"archgraph passes {SPEC} {OPTIONS} --explain")
+    print_table(passes_table(compilation.results))
+    for result in compilation.results[:-2]:
+        write("\n")
+        print_log(result)
+
+
+def _count(compilation: Compilation) -> None:
+    from archgraph.analysis import cost
+
+    height, width = IMAGE_SIZE
+    title = f"what it costs for an image of {height} x {width} pixels"
+    _heading(4, title, f"archgraph cost {SPEC} {OPTIONS} --image-size {height}x{width}")
+    print_table(cost_table(cost(compilation.operators.graph, IMAGE_SIZE), By.LEVEL))
+    write("\n" + "".join(f"{line}\n" for line in COUNTING), dim)
+
+
+def _draw(compilation: Compilation, file: Path) -> None:
+    from archgraph.render import draw_svg
+
+    _heading(5, "the figure", f"archgraph draw {SPEC} {OPTIONS} -o {file}")
+    write_file(file, draw_svg(compilation.pyramid.graph, title=compilation.name))
+    write(f"     {file}: rows are levels, columns are steps\n")
+
+
+def _emit(arguments: Arguments, library: Library, file: Path) -> GeneratedSource:
+    from archgraph.compiler import emit_source
+
+    _heading(6, "the PyTorch module", f"archgraph emit {SPEC} {OPTIONS} -o {file}")
+    source = emit_source(SPEC, arguments, library)
+    write_file(file, source.text)
+    lines, classes = source.text.count("\n"), source.text.count("\nclass ")
+    write(f"     {file}: {lines} lines, {classes} classes, imports torch only\n")
+    return source
+
+
+def _run(compilation: Compilation, source: GeneratedSource, module: Path, file: Path) -> None:
+    features = [node.op.infer(()) for node in compilation.operators.graph.graph_inputs]
+    _heading(7, "a step of training, in a process of its own", f"python {file}")
+    text = RUNNER.substitute(
+        file=module.name,
+        module=module.stem,
+        class_name=source.class_name,
+        height=IMAGE_SIZE[0],
+        width=IMAGE_SIZE[1],
+        channels=features[0].channels,
+        first=features[0].level,
+        last=features[-1].level,
+    )
+    write_file(file, text)
+    with progress("importing torch, running forward and backward ..."):
+        done = subprocess.run(
+            [sys.executable, "-B", str(file.resolve())], capture_output=True, text=True, check=False
+        )
+    write(_indented(done.stdout))
+    if done.returncode:
+        write(done.stderr, stderr=True)
+        raise typer.Exit(1)
+
+
+def _indented(text: str) -> str:
+    return "".join(f"     {line}\n" if line else "\n" for line in text.splitlines())

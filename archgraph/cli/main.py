@@ -1,0 +1,119 @@
+"""The command `archgraph`: its commands, its exit codes, and what becomes of exceptions."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from archgraph import __version__
+from archgraph.cli import check, cost, demo, draw, emit, passes, show
+from archgraph.cli.output import print_diagnostics, write
+from archgraph.errors import ArchgraphError
+
+OK, INTERNAL_ERROR, INTERRUPTED = 0, 70, 130
+
+_EPILOG = """
+[bold]Examples[/]
+  archgraph demo
+  archgraph check specs/topologies/bifpn.yaml
+  archgraph passes bifpn --explain
+  archgraph emit bifpn --set channels=64 --set cells=3 -o bifpn.py
+
+[bold]Exit codes[/]
+  0 all is well     2 the command line is wrong        70 a bug in archgraph
+  1 a spec is wrong 3 a file cannot be read or written 130 interrupted
+"""
+
+app = typer.Typer(
+    name="archgraph",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EPILOG,
+)
+for command in (check, show, passes, cost, draw, emit, demo):
+    app.command(epilog=command.EXAMPLES)(command.COMMAND)
+
+
+@dataclass
+class Session:
+    """What the options before the command say."""
+
+    debug: bool = False
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        write(f"archgraph {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _archgraph(
+    context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and end.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an internal error.")
+    ] = False,
+) -> None:
+    """Compile YAML specs of feature pyramids to plain PyTorch."""
+    session = context.obj
+    if isinstance(session, Session):
+        session.debug = debug
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; no exception leaves."""
+    session = Session()
+    try:
+        app(args=list(arguments), prog_name="archgraph", obj=session)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else OK
+    except ArchgraphError as error:
+        print_diagnostics(error.diagnostics, stderr=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        _report_bug(error, arguments, debug=session.debug)
+        return INTERNAL_ERROR
+    return OK
+
+
+def run() -> None:
+    """The entry point of the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a name of a file, or the letters of a spec, must not end a command
+            stream.reconfigure(errors="backslashreplace")
+    if hasattr(signal, "SIGPIPE"):
+        # `archgraph show bifpn | head` ends as every other program does there: at once, silently
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    sys.exit(main(sys.argv[1:]))
+
+
+def _report_bug(error: Exception, arguments: Sequence[str], *, debug: bool) -> None:
+    if debug:
+        write("".join(traceback.format_exception(error)), stderr=True)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    write(f"internal error: {what}\n", stderr=True)
+    rerun = shlex.join(["archgraph", "--debug", *(a for a in arguments if a != "--debug")])
+    write(
+        "  help: this is a bug in archgraph, not in your spec; please report it with the spec and\n"
+        f"        the output of: {rerun}\n",
+        stderr=True,
+    )

@@ -1,0 +1,73 @@
+"""What commands have in common: the spec, `--set`, output files, and mistakes in using them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+import typer
+
+from archgraph.cli.output import STANDARD_OUTPUT
+from archgraph.errors import ArchgraphError, Diagnostic, SpecError
+
+if TYPE_CHECKING:
+    from archgraph.spec import Arguments, ArgumentValue
+
+SPEC_HELP = "A name of the library (bifpn), a file (neck.yaml) or a document of it (neck.yaml#top)."
+SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A parameter: a scalar, a range or a list. May be repeated.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+
+
+class UsageError(ArchgraphError):
+    """The command line itself is wrong."""
+
+    exit_code: ClassVar[int] = 2
+
+
+def parse_settings(texts: Sequence[str] | None) -> Arguments:
+    """The values of every `--set`.
+
+    Raises:
+        UsageError: every text that is not KEY=VALUE (E120), holds no YAML value, or sets a key
+            for the second time (E120).
+    """
+    from archgraph.spec import parse_setting
+
+    arguments: dict[str, ArgumentValue] = {}
+    found: list[Diagnostic] = []
+    for text in texts or ():
+        try:
+            key, value = parse_setting(text)
+        except SpecError as error:
+            found.extend(error.diagnostics)
+            continue
+        if key in arguments:
+            message = f"'{key}' is set twice"
+            found.append(Diagnostic("E120", message, value.location, "set it once"))
+        arguments[key] = value
+    if found:
+        raise UsageError(found)
+    return arguments
+
+
+def check_output(output: Path, suffix: str, content: str) -> Path:
+    """An output file that this command can write.
+
+    Raises:
+        UsageError: E122, the name does not end in `suffix`.
+    """
+    if output != STANDARD_OUTPUT and output.suffix.lower() != suffix:
+        message = f"cannot write {content} to '{output}'"
+        hint = f"name a file that ends in {suffix}, such as '{output.stem or 'result'}{suffix}'"
+        raise UsageError(Diagnostic("E122", message, None, f"{hint}, or '-' for standard output"))
+    return output
