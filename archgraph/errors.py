@@ -61,6 +61,12 @@ class Location:
             return self
         return self.narrowed(offset - self.column + 1, len(part))
 
+    def within(self, whole: str, offset: int, length: int) -> Location:
+        """The part of `whole`, whose text this span holds; the span itself where it does not."""
+        found = self.find(whole)
+        exact = self.text[found.column - 1 : found.end_column - 1] == whole
+        return found.narrowed(offset, length) if exact else self
+
 
 @dataclass(frozen=True)
 class Diagnostic:

@@ -12,10 +12,11 @@ from archgraph.expressions.expression import (
     Names,
     Table,
     Value,
-    parse_expression,
     scalar_text,
+    squeezed,
 )
 from archgraph.expressions.grammar import Scalar
+from archgraph.expressions.parser import parse_expression
 from archgraph.expressions.step import Argument, Step, parse_step, parse_steps
 from archgraph.expressions.template import Entry, Loop, expand_template, parse_entry, parse_loop
 
@@ -38,4 +39,5 @@ __all__ = [
     "parse_step",
     "parse_steps",
     "scalar_text",
+    "squeezed",
 ]

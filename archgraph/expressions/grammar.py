@@ -13,14 +13,15 @@ MAX_LENGTH = 500
 MAX_NODES = 100
 MAX_EXPONENT = 64
 MAX_VALUE = 1e12
-MAX_CALLS = 32
+MAX_DEPTH = 32
+MAX_CALLS = 10_000
 CONSTANTS = {"true": True, "false": False}
 
 
-def _multiple(value: float, step: float) -> int:
+def _multiple(value: float, step: float) -> float:
     if step <= 0:
         raise ValueError("multiple(v, n) needs n > 0")
-    return int(max(step, math.floor(value / step + 0.5) * step))
+    return max(step, math.floor(value / step + 0.5) * step)
 
 
 def _power(base: float, exponent: float) -> float:

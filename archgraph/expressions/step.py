@@ -57,23 +57,29 @@ def parse_step(text: str, location: Location | None = None) -> Step:
         SpecError: E306, the text is not `name key=value ...`.
     """
     place = location.find(text.strip()) if location else None
-    words = text.split()
+    words = list(re.finditer(r"\S+", text))
     if not words:
         raise SpecError(Diagnostic("E306", "a step is missing here", place, _FORM))
-    name = words[0]
+
+    def spot_of(offset: int, length: int) -> Location | None:
+        return location.within(text, offset, length) if location else None
+
+    name = words[0][0]
     if not NAME.match(name):
-        spot = place.find(name) if place else None
+        spot = spot_of(words[0].start(), len(name))
         raise SpecError(Diagnostic("E306", f"'{name}' is not the name of a step", spot, _FORM))
     arguments: list[Argument] = []
-    for word in words[1:]:
+    for match in words[1:]:
+        word = match[0]
         key, equals, value = word.partition("=")
-        spot = place.find(word) if place else None
+        spot = spot_of(match.start(), len(word))
         if not equals or not value or not KEY.match(key):
             message = f"'{word}' is not an argument"
             raise SpecError(Diagnostic("E306", message, spot, f"arguments are key=value. {_FORM}"))
         if any(given.key == key for given in arguments):
             raise SpecError(Diagnostic("E306", f"'{key}' is given twice", spot))
-        arguments.append(Argument(key, value, spot.find(value) if spot else None))
+        spot = spot_of(match.end() - len(value), len(value))
+        arguments.append(Argument(key, value, spot))
     return Step(name, tuple(arguments), None, place)
 
 

@@ -10,13 +10,15 @@ from archgraph.errors import Diagnostic, Location, SpecError
 from archgraph.expressions.expression import (
     Expression,
     Names,
-    parse_expression,
     scalar_text,
 )
+from archgraph.expressions.parser import parse_expression
 
 MAX_RANGE = 10_000
 HOLE = re.compile(r"<([^<>]*)>")
 LOOP = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s+in\s+(.*)\Z", re.DOTALL)
+UP = re.compile(r"((?:(?!\.\.).)*)\.\.((?:(?!\.\.).)*)", re.DOTALL)
+DOWN = re.compile(r"((?:(?!\sdownto\s).)*)\sdownto\s((?:(?!\sdownto\s).)*)", re.DOTALL)
 _RANGE_HINT = "ranges are 'lo..hi', which ascends, and 'hi downto lo', which descends"
 
 
@@ -33,7 +35,8 @@ def expand_template(text: str, names: Names, location: Location | None = None) -
         word = names.get(match[1].strip())
         if isinstance(word, str):
             return word
-        expression = parse_expression(match[1], location.find(match[1]) if location else None)
+        spot = location.within(text, match.start(1), len(match[1])) if location else None
+        expression = parse_expression(match[1], spot)
         value = expression.evaluate(names)
         if isinstance(value, float) and value == int(value):
             value = int(value)
@@ -65,6 +68,10 @@ def parse_entry(text: str, location: Location | None = None) -> Entry:
     Raises:
         SpecError: E308, anything else.
     """
+    if re.search(r"[<>]", HOLE.sub("", text)):
+        hint = "a hole is '<expression>'"
+        message = f"'{text}' has a hole that is not closed"
+        raise SpecError(Diagnostic("E307", message, location, hint))
     # Spaces inside a hole belong to its expression, not to the entry.
     words = re.findall(r"(?:<[^<>]*>|[^\s<])+", text)
     optional = bool(words) and words[0] == "maybe"
@@ -102,16 +109,19 @@ class Loop:
 
 def parse_range(text: str, location: Location | None = None) -> tuple[Expression, Expression, bool]:
     """Parse `lo..hi` or `hi downto lo` into start, stop and whether it descends."""
-    down = re.split(r"\s+downto\s+", text.strip())
-    up = text.strip().split("..")
-    parts = down if len(down) == 2 else up
-    if len(parts) != 2 or not all(part.strip() for part in parts):
+    match = DOWN.fullmatch(text) or UP.fullmatch(text)
+    if not match or not match[1].strip() or not match[2].strip():
         raise SpecError(Diagnostic("E309", f"'{text}' is not a range", location, _RANGE_HINT))
-    start, stop = (parse_expression(part, location) for part in parts)
-    descending = len(down) == 2
+    start, stop = (
+        parse_expression(
+            match[i], location.within(text, match.start(i), len(match[i])) if location else None
+        )
+        for i in (1, 2)
+    )
+    descending = match.re is DOWN
     first, last = start.constant, stop.constant
     if first is not None and last is not None and (first < last if descending else first > last):
-        fix = f"{last}..{first}" if descending else f"{first} downto {last}"
+        fix = f"{first}..{last}" if descending else f"{first} downto {last}"
         message = f"the range '{text}' is empty"
         raise SpecError(Diagnostic("E309", message, location, f"write '{fix}'. {_RANGE_HINT}"))
     return start, stop, descending
@@ -127,7 +137,7 @@ def parse_loop(text: str, location: Location | None = None) -> Loop:
     if not match:
         message = f"'{text}' is not a loop"
         raise SpecError(Diagnostic("E309", message, location, "write 'for: l in lo..hi'"))
-    place = location.find(match[2]) if location else None
+    place = location.within(text, match.start(2), len(match[2])) if location else None
     start, stop, descending = parse_range(match[2], place)
     return Loop(match[1], start, stop, descending, location)
 

@@ -6,13 +6,15 @@ verified, printed and parsed. May import `errors` and `expressions`; never torch
 """
 
 from archgraph.ir.block import NUMBER, WORD, Block, BlockNode, BlockParameter, Definition, Model
-from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope
+from archgraph.ir.graph import MAX_NODES, Edge, EdgeSteps, Graph, Node, Scope
 from archgraph.ir.settings import PADDINGS, ROOT_SETTINGS, Settings
-from archgraph.ir.text import parse_graph, print_graph
+from archgraph.ir.text import print_graph
+from archgraph.ir.text_parser import parse_graph
 from archgraph.ir.types import FeatureType, Stage
 from archgraph.ir.verify import verify
 
 __all__ = [
+    "MAX_NODES",
     "NUMBER",
     "PADDINGS",
     "ROOT_SETTINGS",

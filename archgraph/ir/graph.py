@@ -19,6 +19,10 @@ from archgraph.ir.settings import INHERIT, Settings
 from archgraph.ir.types import FeatureType, Stage
 
 
+# No graph of a spec is larger; a number in a spec must not take unbounded time.
+MAX_NODES = 100_000
+
+
 @dataclass(frozen=True)
 class EdgeSteps:
     """What happens on an edge: `project` at the source's size, then `up` or `down`.
@@ -53,8 +57,8 @@ class Node:
     """A named operation.
 
     `name` is unique and dotted; `scope` is the path of the block instance it belongs to;
-    `weights` is the module path, the prefix of its tensors in the state dict; `location` is
-    the place in the YAML and survives every pass.
+    `weights` is the module path, the prefix of its tensors in the state dict, by default the
+    name; `location` is the place in the YAML and survives every pass.
     """
 
     name: str
@@ -62,6 +66,10 @@ class Node:
     scope: str = ""
     weights: str = ""
     location: Location | None = None
+
+    def __post_init__(self) -> None:
+        if not self.weights:
+            object.__setattr__(self, "weights", self.name)
 
     @property
     def local_name(self) -> str:
@@ -111,6 +119,7 @@ class Graph:
         self.scopes: dict[str, Scope] = {}
         self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         self._outputs: dict[str, str] = {}
+        self._positions: dict[str, int] = {}
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -152,7 +161,8 @@ class Graph:
 
     def users(self, name: str) -> list[tuple[str, int]]:
         """Who reads a node, and as which operand, in the order of the readers."""
-        return [(user, position) for _, user, position in self._graph.out_edges(name, keys=True)]
+        found = [(user, position) for _, user, position in self._graph.out_edges(name, keys=True)]
+        return sorted(found, key=lambda use: (self._positions[use[0]], use[1]))
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -208,6 +218,7 @@ class Graph:
             raise self._error(f"'{node.name}' is in the graph already", node.location)
         self._check_sources(node.name, inputs, node.location)
         self._graph.add_node(node.name, node=node)
+        self._positions[node.name] = next(reversed(self._positions.values()), -1) + 1
         self._connect(node.name, inputs)
 
     def set_inputs(self, name: str, inputs: Sequence[Edge]) -> None:
@@ -239,6 +250,7 @@ class Graph:
         if readers:
             raise self._error(f"'{name}' is still read by {', '.join(readers)}")
         self._graph.remove_node(name)
+        del self._positions[name]
 
     def copy(self) -> Graph:
         """A graph that can be edited without touching this one; nodes and edges are shared."""
@@ -246,6 +258,7 @@ class Graph:
         other.scopes = dict(self.scopes)
         other._graph = self._graph.copy()
         other._outputs = dict(self._outputs)
+        other._positions = dict(self._positions)
         return other
 
     def _connect(self, name: str, inputs: Sequence[Edge]) -> None:

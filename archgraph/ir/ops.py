@@ -262,8 +262,7 @@ def _halvings(extent: int, stride: int, padding: Padding) -> int:
         raise refusal("E213", f"stride {stride} is not a power of two")
     if padding == "symmetric":
         # floor((n + 2p - extent) / stride) + 1 == ceil(n / stride) for all n, with the
-        # symmetric p below, exactly when 2p - extent == -1; a window of one pixel that skips
-        # pixels has p = 0 and fits too.
+        # symmetric p below, exactly when 2p - extent == -1.
         pad = (stride - 1 + extent - 1) // 2
         if 2 * pad - extent != -1:
             fix = "an odd kernel" if extent % 2 == 0 else "padding=same"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from archgraph.expressions import Attributes, Scalar, Step, parse_step
 
@@ -40,14 +39,9 @@ class Settings:
             found["bias"] = self.bias
         return found
 
-    def given(self) -> Mapping[str, str | bool]:
-        """The settings that are not inherited, as plain data, for the text form."""
-        found: dict[str, str | bool] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                found[field.name] = value.text if isinstance(value, Step) else value
-        return found
+    def __bool__(self) -> bool:
+        """Whether anything is said at all."""
+        return self != INHERIT
 
 
 INHERIT = Settings()

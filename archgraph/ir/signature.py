@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Literal, get_args, get_origin, get_type_hints
@@ -64,6 +64,15 @@ def fusion_kinds(step: Step) -> Mapping[str, str] | None:
     taken = {a.key for a in meaning.arguments} if step.use in FUSIONS else set()
     kinds = argument_kinds(Step(meaning.use), {}) or {}
     return {name: kind for name, kind in kinds.items() if name not in taken}
+
+
+def unknown_block(name: str, known: Iterable[str], where: Location | None) -> Diagnostic:
+    """A step names something that is neither a block nor an operator."""
+    if name in FUSIONS:
+        hint = f"'{name}' is a fusion: write 'fuse: {name}'"
+    else:
+        hint = suggest(name, known)
+    return Diagnostic("E109", f"there is no block '{name}'", where, hint)
 
 
 def unknown_argument(

@@ -7,7 +7,7 @@ from collections import Counter
 
 from archgraph.errors import ArchgraphError, Diagnostic, VerifyError
 from archgraph.ir.graph import Graph, Node
-from archgraph.ir.ops import Fuse, Input, Op
+from archgraph.ir.ops import Fuse, Input
 from archgraph.ir.types import Stage
 
 NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.([A-Za-z_][A-Za-z0-9_]*|[0-9]+))*\Z")
@@ -38,13 +38,12 @@ def verify(graph: Graph, after: str = "") -> None:
             report(f"scope '{path}' stands in no scope")
     if not graph.outputs:
         report("there are no outputs")
-    for message in _shared_weight_faults(graph):
-        report(message)
     if not found:
         try:
             graph.order()
             if graph.stage is Stage.OPERATORS:
-                graph.infer_types()
+                for message in _shared_weight_faults(graph):
+                    report(message)
         except ArchgraphError as error:
             for diagnostic in error.diagnostics:
                 report(diagnostic.message)
@@ -81,10 +80,13 @@ def _in_container(path: str, graph: Graph) -> bool:
 
 
 def _shared_weight_faults(graph: Graph) -> list[str]:
-    """Nodes with one weight path must be the same operation."""
-    owners: dict[str, Op] = {}
+    """Nodes with one weight path must be the same operation on the same widths."""
+    types = graph.infer_types()
+    owners: dict[str, object] = {}
     faults: list[str] = []
     for node in graph:
-        if graph.stage is Stage.OPERATORS and owners.setdefault(node.weights, node.op) != node.op:
+        inputs = [types[edge.source] for edge in graph.inputs(node.name)]
+        what = (node.op, node.op.parameters(inputs))
+        if owners.setdefault(node.weights, what) != what:
             faults.append(f"'{node.name}' shares the weights '{node.weights}' of another operation")
     return faults

@@ -20,6 +20,7 @@ from archgraph.expressions import (
     Value,
     expand_template,
     parse_expression,
+    parse_step,
     scalar_text,
 )
 from archgraph.ir import (
@@ -36,13 +37,16 @@ from archgraph.ir import (
     Stage,
 )
 from archgraph.ir.ops import OPERATORS, Input, Op, Resize
+from archgraph.ir.settings import INHERIT
 from archgraph.ir.signature import (
     ALIASES,
     BUILTIN_NAMES,
+    INHERITED,
     argument_kinds,
     make_operator,
     operator_fields,
     unknown_argument,
+    unknown_block,
 )
 
 
@@ -50,7 +54,8 @@ from archgraph.ir.signature import (
 class Context:
     """What a step sees besides its operands: names, inherited settings, where it stands.
 
-    `like` is the value whose size `resize` takes; `aliases` are the names under which the node
+    `override` are the settings written where a block is used, which count before the block's
+    own. `like` is the value whose size `resize` takes; `aliases` are the names under which the node
     knows values from outside, which become the names of edges.
     """
 
@@ -58,6 +63,7 @@ class Context:
     settings: Settings
     scope: str
     location: Location | None
+    override: Settings = INHERIT
     like: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,6 +87,12 @@ class Builder:
         Raises:
             SpecError: the operands do not fit, placed at the context's location.
         """
+        most = op.arity[1]
+        if most is not None and len(operands) > most:
+            raise _too_many(op.kind, most, len(operands), context.location)
+        if len(operands) < op.arity[0]:
+            message = f"'{op.kind}' needs {op.arity[0]} inputs, not {len(operands)}"
+            raise SpecError(Diagnostic("E215", message, context.location))
         try:
             self.types[name] = op.infer([self.types[operand] for operand in operands])
         except SpecError as error:
@@ -92,12 +104,14 @@ class Builder:
         self.graph.add(Node(name, op, context.scope, name, context.location), edges)
         return name
 
-    def chain(self, steps: Sequence[Step], x: str, path: str, context: Context) -> str:
-        """Apply steps one after another to the value `x`; one step stands at `path` itself."""
+    def chain(
+        self, steps: Sequence[Step], operands: Sequence[str], path: str, context: Context
+    ) -> str:
+        """Apply steps one after another, the first to all operands; one stands at `path` itself."""
         for i, step in enumerate(steps):
             here = path if len(steps) == 1 else f"{path}.{i}"
-            x = self.apply(step, [x], here, context)
-        return x
+            operands = [self.apply(step, operands, here, context)]
+        return operands[0]
 
     def apply(self, step: Step, operands: Sequence[str], path: str, context: Context) -> str:
         """Apply one step at `path`; a step whose condition is false gives its first operand.
@@ -110,27 +124,40 @@ class Builder:
         names["x"] = {"channels": x.channels, "level": x.level}
         if step.when and not step.when.evaluate(names):
             return operands[0]
-        step = self._meaning(step, context.settings)
+        step = self._meaning(step, names, context.settings)
+        if step.when and not step.when.evaluate(names):
+            return operands[0]  # an inherited step has a condition of its own
         values = self._arguments(step, names, context)
         if step.use in OPERATORS:
             return self._operator(step, values, operands, path, context)
         return self._block(self.blocks[step.use], values, operands, path, context)
 
-    def _meaning(self, step: Step, settings: Settings) -> Step:
-        """What `act`, `norm` and the names of activations stand for."""
-        if step.use in ("act", "norm"):
+    def _meaning(self, step: Step, names: Names, settings: Settings) -> Step:
+        """What `<parameter>`, `act`, `norm` and the names of activations stand for."""
+        if step.use.startswith("<"):
+            inserted = parse_step(expand_template(step.use, names, step.location))
+            arguments = (*inserted.arguments, *step.arguments)
+            step = replace(inserted, arguments=arguments, location=step.location)
+        if step.use in INHERITED:
             inherited = settings.act if step.use == "act" else settings.norm
+            self._refuse_arguments(step)
             if inherited is not None:
                 step = replace(inherited, location=step.location)
-        return ALIASES.get(step.use, step)
+        if step.use in ALIASES:
+            self._refuse_arguments(step)
+            step = replace(ALIASES[step.use], when=step.when, location=step.location)
+        return step
+
+    def _refuse_arguments(self, step: Step) -> None:
+        for argument in step.arguments:
+            raise unknown_argument(step, argument.key, [], argument.location or step.location)
 
     def _arguments(self, step: Step, names: Names, context: Context) -> Mapping[str, Scalar | str]:
         kinds = argument_kinds(step, self.blocks)
         where = step.location or context.location
         if kinds is None:
             known = BUILTIN_NAMES | set(self.blocks)
-            hint = suggest(step.use, known)
-            raise SpecError(Diagnostic("E109", f"there is no block '{step.use}'", where, hint))
+            raise SpecError(unknown_block(step.use, known, where))
         for argument in step.arguments:
             if argument.key not in kinds:
                 raise unknown_argument(step, argument.key, list(kinds), argument.location or where)
@@ -164,7 +191,9 @@ class Builder:
         context: Context,
     ) -> str:
         x = self.types[operands[0]]
-        settings = context.settings.updated(block.settings)
+        settings = context.settings.updated(block.settings).updated(context.override)
+        if len(operands) > 1:
+            raise _too_many(block.name, 1, len(operands), context.location)
         names: dict[str, Value] = {
             "x": {"channels": x.channels, "level": x.level},
             "settings": settings.attributes(),
@@ -172,7 +201,7 @@ class Builder:
         try:
             arguments = self._bind(block, values, names, context.location)
             self._define(block, names)
-            inner = Context(names, settings, path, context.location, aliases=context.aliases)
+            inner = replace(context, names=names, settings=settings, scope=path, override=INHERIT)
             existing: dict[str, str] = {"x": operands[0]}
             latest = operands[0]
             for node in block.nodes:
@@ -252,12 +281,12 @@ class Builder:
         if node.inputs is not None:
             chosen = [_choose(entry, existing, node.location) for entry in node.inputs]
             operands = [existing[name] for name in chosen if name is not None]
+            if not operands:
+                message = f"no input of node '{node.name}' exists"
+                raise SpecError(Diagnostic("E118", message, node.location))
         settings = context.settings.updated(node.settings)
-        inner = replace(context, settings=settings, location=node.location)
-        here = f"{path}.{node.name}"
-        if len(node.use) == 1:
-            return self.apply(node.use[0], operands, here, inner)
-        return self.chain(node.use, operands[0], here, inner)
+        inner = replace(context, settings=settings, override=node.settings, location=node.location)
+        return self.chain(node.use, operands, f"{path}.{node.name}", inner)
 
 
 def evaluate_argument(argument: Argument, kind: str, names: Names) -> Scalar | str:
@@ -292,11 +321,15 @@ def infer_chain(
     if like:
         builder.add("like", Input(like.level, like.channels), (), context)
         context = replace(context, like="like")
-    value = "x0"
-    for i, step in enumerate(steps):
-        here = [value] if i else [f"x{j}" for j in range(len(operands))]
-        value = builder.apply(step, here, f"y{i}", context)
+    operand_names = [f"x{i}" for i in range(len(operands))]
+    value = builder.chain(steps, operand_names, "y", context)
     return builder.types[value]
+
+
+def _too_many(name: str, most: int, given: int, where: Location | None) -> SpecError:
+    inputs = "1 input" if most == 1 else f"{most} inputs"
+    hint = "a 'fuse' node takes any number of inputs" if most == 1 else ""
+    return SpecError(Diagnostic("E215", f"'{name}' takes {inputs}, not {given}", where, hint))
 
 
 def placed(error: SpecError, where: Location | None) -> SpecError:

@@ -47,7 +47,8 @@ class _Lowering:
         self.graph = Graph(model.graph.name, Stage.OPERATORS)
         self.builder = Builder(self.graph, model.blocks)
         self.values: dict[str, str] = {}
-        self.latest_of_level: dict[int, str] = {}
+        self.latest: dict[tuple[str, int], str] = {}
+        self.entering = _entering(model.graph)
 
     def run(self) -> Model:
         self.graph.scopes.update(self.source.scopes)
@@ -61,7 +62,7 @@ class _Lowering:
             except ArchgraphError as error:
                 found.extend(error.diagnostics)
                 self._stand_in(node)
-            self.latest_of_level[self._type(node.name).level] = node.name
+            self.latest[node.scope, self._type(node.name).level] = node.name
         if found:
             raise SpecError(found)
         outputs = self.source.outputs.items()
@@ -101,7 +102,7 @@ class _Lowering:
         path = f"{node.name}.fuse"
         value = self._fusion(op.fusion, operands, path, context)
         steps = [with_channels(step, op.channels, self.builder.blocks) for step in op.block]
-        value = self.builder.chain(steps, value, f"{node.name}.block", context)
+        value = self.builder.chain(steps, [value], f"{node.name}.block", context)
         result = self.builder.types[value]
         if result != FeatureType(op.level, op.channels):
             message = (
@@ -146,11 +147,8 @@ class _Lowering:
         operands = [self._edge(node, edge, op.level, context) for edge in edges]
         path = node.name if bare else f"{node.name}.use"
         outer = replace(context, scope=node.scope) if bare else context
-        if len(op.use) == 1:
-            value = self.builder.apply(op.use[0], operands, path, outer)
-        else:
-            value = self.builder.chain(op.use, operands[0], path, outer)
-        value = self.builder.chain(op.block, value, f"{node.name}.block", context)
+        value = self.builder.chain(op.use, operands, path, outer)
+        value = self.builder.chain(op.block, [value], f"{node.name}.block", context)
         result = self.builder.types[value]
         if result.level != op.level:
             message = f"node '{node.name}' is at level {op.level}, but its block gives {result}"
@@ -174,15 +172,15 @@ class _Lowering:
         context = replace(context, scope=path, location=where)
         names = ("x", "like") if steps.up else ("x",)
         self.graph.scopes[path] = Scope(path, "edge", (), names, (), where)
-        x = self.builder.chain(steps.project or (), x, f"{path}.project", context)
+        x = self.builder.chain(steps.project or (), [x], f"{path}.project", context)
         if steps.down:
-            x = self.builder.chain(steps.down, x, f"{path}.down", context)
+            x = self.builder.chain(steps.down, [x], f"{path}.down", context)
         if steps.up:
             target = self._like(node, level)
             if target is None:
                 message = f"nothing of level {level} exists yet whose size 'up' could take"
                 raise SpecError(Diagnostic("E203", message, where))
-            x = self.builder.chain(steps.up, x, f"{path}.up", replace(context, like=target))
+            x = self.builder.chain(steps.up, [x], f"{path}.up", replace(context, like=target))
         self._close_scope(path, x)
         return x
 
@@ -191,14 +189,15 @@ class _Lowering:
         for edge in self._edges(node):
             if self._type(edge.source).level == level:
                 return self.values[edge.source]
-        latest = self.latest_of_level.get(level)
-        return self.values[latest] if latest else None
+        here = (node.scope, level)
+        source = self.latest.get(here) or self.entering.get(here)
+        return self.values[source] if source and source in self.values else None
 
     def _context(self, node: Node, settings: Settings, names: dict[str, Value]) -> Context:
         merged = self.source.settings.updated(settings)
         edges = self.source.inputs(node.name)
         aliases = {self.values[edge.source]: edge.name for edge in reversed(edges)}
-        return Context(names, merged, node.name, node.location, aliases=aliases)
+        return Context(names, merged, node.name, node.location, override=settings, aliases=aliases)
 
     def _open_scope(self, node: Node) -> None:
         kind = re.sub(r"\d+", "", node.local_name).strip("_") or "node"
@@ -220,3 +219,14 @@ def _needed(graph: Graph) -> set[str]:
             needed.add(name)
             waiting.extend(edge.source for edge in graph.inputs(name))
     return needed
+
+
+def _entering(graph: Graph) -> dict[tuple[str, int], str]:
+    """By scope and level, the first value that comes into the scope from outside."""
+    found: dict[tuple[str, int], str] = {}
+    for node in graph:
+        for edge in graph.inputs(node.name):
+            source = graph[edge.source]
+            if source.scope != node.scope and isinstance(source.op, Input | Fuse | Use):
+                found.setdefault((node.scope, source.op.level), edge.source)
+    return found

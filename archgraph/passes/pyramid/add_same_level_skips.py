@@ -42,10 +42,11 @@ class AddSameLevelSkips(Pass):
                 continue
             if op.pin:
                 kept.append(f"{name} kept (pinned)")
-            elif any(edge.name == original for edge in edges):
-                kept.append(f"{name} kept (another edge of it is named {original})")
             else:
-                skip = Edge(original, original, location=graph[name].location)
+                # After stacking, an edge of a later cell has the cell's name for its input.
+                taken = {edge.name for edge in edges}
+                label = original if original not in taken else f"{original}_skip"
+                skip = Edge(original, label, location=graph[name].location)
                 graph.set_inputs(name, [skip, *edges])
                 log.append(f"{name} now also reads {original}, first")
         return Rewrites(model, tuple(log), tuple(kept))

@@ -6,9 +6,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from archgraph.errors import listing
-from archgraph.ir import Edge, Graph, Model, Stage
-from archgraph.ir.ops import Fuse
+from archgraph.errors import SpecError, listing
+from archgraph.ir import Edge, FeatureType, Graph, Model, Stage
+from archgraph.ir.ops import Fuse, Use
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.pyramid.types import PyramidTypes
 
@@ -26,7 +26,8 @@ class PruneSingleInput(Pass):
     2. A reader that now reads one value twice in the same way keeps the first; a reader that
        is left with one input is looked at in turn.
     3. Kept, with the reason in the log: a node that is pinned; a node whose edge carries steps
-       written on it; an output whose channels would change.
+       written on it; an output whose channels would change; a node whose readers do not project
+       and would get other channels.
 
     Never touched: `use` nodes, and nodes whose one input is of another level (EfficientDet's
     own P6 and P7 are made by such nodes).
@@ -74,7 +75,29 @@ def _reason_to_keep(graph: Graph, name: str, types: PyramidTypes) -> str:
     labels = [label for label, output in graph.outputs.items() if output == name]
     if labels and before != after:
         return f"output {listing(labels)} would have {after} channels instead of {before}"
+    if before != after:
+        for reader, position in graph.users(name):
+            if not _adapts(graph, reader, position, types, types[edge.source]):
+                return f"{reader} would read {after} channels instead of {before}"
     return ""
+
+
+def _adapts(
+    graph: Graph, reader: str, position: int, types: PyramidTypes, given: FeatureType
+) -> bool:
+    """Whether a reader gives the same type when one operand has other channels."""
+    node = graph[reader]
+    edges = graph.inputs(reader)
+    if isinstance(node.op, Fuse):
+        steps, policy = edges[position].steps, graph.policy
+        project = steps.project if steps.project is not None else policy and policy.project
+        return bool(project)
+    operands = [types[edge.source] for edge in edges]
+    operands[position] = given
+    try:
+        return isinstance(node.op, Use) and types.of_use(reader, operands) == types[reader]
+    except SpecError:
+        return False
 
 
 def _remove(graph: Graph, name: str) -> tuple[str, list[str]]:
@@ -84,7 +107,8 @@ def _remove(graph: Graph, name: str) -> tuple[str, list[str]]:
     dropped: list[str] = []
     for reader in readers:
         before = graph.inputs(reader)
-        after = _moved(before, graph[name].local_name, name, only)
+        merge = isinstance(graph[reader].op, Fuse)
+        after = _moved(before, graph[name].local_name, name, only, merge)
         graph.set_inputs(reader, after)
         if len(after) < len(before):
             dropped.append(reader)
@@ -105,18 +129,40 @@ def _remove(graph: Graph, name: str) -> tuple[str, list[str]]:
     return f"{text}: {'; '.join(effects)}" if effects else text, dropped
 
 
-def _moved(edges: tuple[Edge, ...], local: str, name: str, only: Edge) -> list[Edge]:
-    """The operands of a reader after `name` has given way to the one value it read."""
+def _moved(edges: tuple[Edge, ...], local: str, name: str, only: Edge, merge: bool) -> list[Edge]:
+    """The operands of a reader after `name` has given way to the one value it read.
+
+    With `merge`, an operand that thereby arises twice is kept once; what the spec wrote twice
+    stays. The operands of a `use` node are fixed, so they are never merged.
+    """
+    moved: set[int] = set()
     result: list[Edge] = []
-    for edge in edges:
+    for i, edge in enumerate(edges):
         if edge.source == name:
+            moved.add(i)
             given = edge.name != local
             edge = replace(edge, source=only.source, name=edge.name if given else only.name)
-        same = [e for e in result if e.source == edge.source and e.steps == edge.steps]
-        if same:
-            continue
-        taken = {e.name for e in result} | {e.name for e in edges if e.source != name}
-        if edge.name in taken and edge.source == only.source and edge not in edges:
+        result.append(edge)
+    if merge:
+        result = [
+            edge
+            for i, edge in enumerate(result)
+            if not any(
+                (i in moved or j in moved)
+                and (other.source, other.steps) == (edge.source, edge.steps)
+                for j, other in enumerate(result[:i])
+            )
+        ]
+    return _with_names_of_their_own(result, local)
+
+
+def _with_names_of_their_own(edges: list[Edge], local: str) -> list[Edge]:
+    """Where a moved edge's new name is taken, it keeps the name of the removed node."""
+    names: set[str] = set()
+    result: list[Edge] = []
+    for edge in edges:
+        if edge.name in names:
             edge = replace(edge, name=local)
+        names.add(edge.name)
         result.append(edge)
     return result

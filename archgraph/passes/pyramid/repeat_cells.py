@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archgraph.errors import Diagnostic, PassError
-from archgraph.ir import Edge, Graph, Model, Node, Scope, Stage
+from archgraph.ir import MAX_NODES, Edge, Graph, Model, Node, Scope, Stage
 from archgraph.ir.ops import Fuse, Input, Use
 from archgraph.passes.base import Pass, Rewrites
 
@@ -32,6 +32,9 @@ class RepeatCells(Pass):
         cell = model.graph
         feeds = _feeds(cell)
         body = [node for node in cell.order() if not isinstance(node.op, Input)]
+        if self.count * len(body) > MAX_NODES:
+            message = f"{self.count} cells of {len(body)} nodes are more than {MAX_NODES} nodes"
+            raise PassError(Diagnostic("E304", message))
         graph = Graph(cell.name, cell.stage, cell.settings, cell.policy)
         for node in cell.graph_inputs:
             graph.add(node)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from archgraph.errors import ArchgraphError, Diagnostic, Location, SpecError, suggest
+from archgraph.errors import ArchgraphError, Diagnostic, Location, SpecError
 from archgraph.expressions import Argument, Step, Value
 from archgraph.ir import Edge, EdgeSteps, FeatureType, Model, Node, Settings, Stage
 from archgraph.ir.block import Block
 from archgraph.ir.ops import Fuse, Use
-from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds
+from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds, unknown_block
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.instantiate import Context, concrete, infer_chain
 from archgraph.passes.pyramid.types import PyramidTypes, use_type
@@ -148,7 +148,7 @@ class _Resolver:
             step = with_channels(
                 concrete(step, names, self.model.blocks), channels, self.model.blocks
             )
-            context = Context(names, self.settings, "", where)
+            context = Context(names, self.settings, "", where, override=self.op.settings)
             x = infer_chain([step], [x], self.model.blocks, context, like)
             done.append(step)
         return tuple(done), x
@@ -175,9 +175,7 @@ def with_channels(step: Step, channels: int, blocks: Mapping[str, Block]) -> Ste
     """A step of a node, with the node's `channels` where it takes that and was given none."""
     kinds = argument_kinds(step, blocks)
     if kinds is None:
-        hint = suggest(step.use, BUILTIN_NAMES | set(blocks))
-        message = f"there is no block '{step.use}'"
-        raise SpecError(Diagnostic("E109", message, step.location, hint))
+        raise SpecError(unknown_block(step.use, BUILTIN_NAMES | set(blocks), step.location))
     if "channels" not in kinds or step.argument("channels"):
         return step
     return replace(step, arguments=(Argument("channels", str(channels)), *step.arguments))

@@ -32,6 +32,14 @@ class PyramidTypes:
                     self._known[known] = self._infer(known)
         return self._known[name]
 
+    def of_use(self, name: str, operands: list[FeatureType]) -> FeatureType:
+        """The type that a `use` node would have for other operands."""
+        graph = self._model.graph
+        node = graph[name]
+        assert isinstance(node.op, Use)
+        channels = use_type(node.op, operands, self._model, node.location).channels
+        return FeatureType(node.op.level, channels)
+
     def _needs(self, name: str) -> list[str]:
         if not isinstance(self._model.graph[name].op, Use):
             return []
@@ -43,14 +51,13 @@ class PyramidTypes:
         node = graph[name]
         if not isinstance(node.op, Use):
             return node.op.infer(())
-        operands = [self._known[edge.source] for edge in graph.inputs(name)]
-        channels = use_type(node.op, operands, self._model, node.location).channels
-        return FeatureType(node.op.level, channels)
+        return self.of_use(name, [self._known[edge.source] for edge in graph.inputs(name)])
 
 
 def use_context(op: Use, settings: Settings, location: Location | None) -> Context:
     """What the steps of a `use` node see."""
-    return Context({"level": op.level}, settings.updated(op.settings), "", location)
+    inherited = settings.updated(op.settings)
+    return Context({"level": op.level}, inherited, "", location, override=op.settings)
 
 
 def use_type(
