@@ -8,27 +8,29 @@ rooms. torch is imported by `build` only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archgraph.assemble import (
-    Assembly,
     assemble_block,
     assemble_topology,
     dead_ends,
+    pass_steps,
     split_settings,
 )
 from archgraph.errors import ArchgraphError, Diagnostic, Severity, SpecError
 from archgraph.ir import Model, verify
-from archgraph.passes import Lower, PassResult, ResolveEdges, make_passes, run_pipeline
+from archgraph.passes import Lower, Pass, PassResult, ResolveEdges, make_passes, run_pipeline
 from archgraph.spec import (
     Arguments,
     BlockDocument,
     Library,
     TopologyDocument,
     expand_topology,
+    independent,
     python_argument,
 )
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archgraph.codegen import GeneratedSource
+
+
+_NUMBER, _QUOTED = re.compile(r"\d+"), re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True)
@@ -165,16 +170,46 @@ def arguments_from_python(parameters: Mapping[str, object]) -> Arguments:
 
 
 def _compile(document: TopologyDocument, arguments: Arguments, library: Library) -> Compilation:
-    rest, settings = split_settings(arguments)
-    assembly = assemble_topology(expand_topology(document, rest), library, settings)
-    verify(assembly.model.graph)
-    passes = [*make_passes(assembly.passes, assembly.names), ResolveEdges(), Lower()]
-    results = tuple(run_pipeline(passes, assembly.model))
-    return Compilation(assembly.model, results, _warnings(assembly))
+    rest, settings, found = split_settings(arguments)
+    topology = expand_topology(document, rest)
+    passes: list[Pass] = []
+    try:
+        passes = make_passes(pass_steps(document), topology.bound.names)
+    except SpecError as error:
+        found.extend(independent(error.diagnostics, topology.bound.failed))
+    try:
+        model = assemble_topology(topology, library, settings)
+    except SpecError as error:
+        raise SpecError(_merged([*found, *error.diagnostics])) from None
+    if found:
+        raise SpecError(_merged(found))
+    verify(model.graph)
+    try:
+        results = tuple(run_pipeline([*passes, ResolveEdges(), Lower()], model))
+    except ArchgraphError as error:
+        raise type(error)(_merged(error.diagnostics)) from None
+    return Compilation(model, results, _warnings(model))
 
 
-def _warnings(assembly: Assembly) -> tuple[Diagnostic, ...]:
-    nodes, inputs = dead_ends(assembly.model.graph)
+def _merged(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """One diagnostic for a mistake that a loop repeats: same place, same way out.
+
+    Numbers may differ, and where there is no hint also names.
+    """
+    groups: dict[tuple[object, ...], list[Diagnostic]] = {}
+    for d in dict.fromkeys(found):
+        said = _NUMBER.sub("#", d.hint or _QUOTED.sub("'#'", d.message))
+        span = (d.location, d.location.end_column) if d.location else d
+        groups.setdefault((d.code, span, said), []).append(d)
+    merged: list[Diagnostic] = []
+    for first, *more in groups.values():
+        message = f"{first.message} (and {len(more)} more like it)" if more else first.message
+        merged.append(replace(first, message=message))
+    return merged
+
+
+def _warnings(model: Model) -> tuple[Diagnostic, ...]:
+    nodes, inputs = dead_ends(model.graph)
     found = [
         Diagnostic(
             "W501",
@@ -195,7 +230,7 @@ def _warnings(assembly: Assembly) -> tuple[Diagnostic, ...]:
         )
         for node in inputs
     ]
-    return tuple(sorted(found, key=Diagnostic.sort_key))
+    return tuple(sorted(_merged(found), key=Diagnostic.sort_key))
 
 
 def _is_file(reference: str) -> bool:

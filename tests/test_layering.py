@@ -50,6 +50,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "graphviz": ("render",),
     "yaml": ("spec",),
     "pydantic": ("spec",),
+    "pydantic_core": ("spec",),
     "typer": ("cli",),
     "rich": ("cli",),
     "numpy": ("weights", "export", "detect", "train"),

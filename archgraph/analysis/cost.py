@@ -174,7 +174,7 @@ def spec_node(name: str, cells: Iterable[str]) -> tuple[str, str]:
         lat5                         ->  "", lat5
 
     The innermost cell counts, and the node is what stands directly in it. Numbers alone do not
-    tell a cell: `lat5.0` is the first step of the node `lat5`.
+    tell a cell: `lat5.0` may be the first step of the node `lat5`.
 
     Args:
         name: the name of an operator.

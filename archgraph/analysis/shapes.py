@@ -48,7 +48,7 @@ def parse_image_size(value: int | str) -> ImageSize:
         SpecError: E121, the value is no such size.
     """
     text = str(value)
-    found = None if isinstance(value, bool) else _TEXT.fullmatch(text)
+    found = _TEXT.fullmatch(text)
     if found is None:
         shown = text if len(text) <= 40 else f"{text[:40]}..."
         hint = "write one number of pixels, or HEIGHTxWIDTH: 512 or 512x640"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
@@ -13,18 +14,101 @@ from archgraph.expressions import (
     expand_template,
     parse_expression,
     parse_step,
+    squeezed,
 )
-from archgraph.ir import NUMBER, WORD
+from archgraph.expressions.template import HOLE
+from archgraph.ir import NUMBER, WORD, Block
+from archgraph.ir.ops import OPERATORS
+from archgraph.ir.signature import operator_fields, unknown_argument
 from archgraph.spec import Document, with_arguments
 
 
-def insert_step(step: Step, names: Names) -> Step:
-    """A step whose name is `<parameter>` becomes the step that the parameter holds."""
+def insert_step(step: Step, names: Names, places: Mapping[str, Location | None]) -> Step:
+    """A step whose name is `<parameter>` becomes the step that the parameter holds.
+
+    It then stands where the value of the parameter stands: that is where a mistake in it is.
+    """
     text = expand_template(step.use, names, step.location)
     if text == step.use:
         return step
-    inserted = parse_step(text)
-    return replace(step, use=inserted.use, arguments=(*inserted.arguments, *step.arguments))
+    where = places.get(step.use[1:-1].strip()) or step.location
+    inserted = parse_step(text, where)
+    arguments = (*inserted.arguments, *step.arguments)
+    return replace(step, use=inserted.use, arguments=arguments, location=where)
+
+
+def step_faults(
+    step: Step,
+    kinds: Mapping[str, str],
+    blocks: Mapping[str, Block],
+    implied: Iterable[str] = (),
+) -> list[Diagnostic]:
+    """What is wrong with the arguments of a step, as far as can be told before types are known.
+
+    Args:
+        step: the step, whose name is known.
+        kinds: what its arguments are.
+        blocks: the blocks it may name.
+        implied: arguments that are filled in where none is written.
+    """
+    found: list[Diagnostic] = []
+    for argument in step.arguments:
+        if argument.key not in kinds:
+            where = _key_place(argument) or step.location
+            fault = unknown_argument(step, argument.key, list(kinds), where)
+            found.extend(fault.diagnostics)
+            continue
+        words = _words(step).get(argument.key)
+        if words and argument.text not in words and not HOLE.search(argument.text):
+            expected = f"expected one of {', '.join(words)}"
+            message = f"'{argument.key}' of '{step.use}' is {argument.text}; {expected}"
+            where = argument.location or step.location
+            found.append(Diagnostic("E113", message, where, suggest(argument.text, words)))
+    if found:
+        return found  # what is missing may be misspelt
+    for name in _required(step, blocks):
+        if not step.argument(name) and name not in implied:
+            hint = f"write '{step.use} {name}=...'"
+            found.append(Diagnostic("E111", f"'{step.use}' needs '{name}'", step.location, hint))
+    return found
+
+
+def check_step(
+    step: Step,
+    kinds: Mapping[str, str],
+    blocks: Mapping[str, Block],
+    implied: Iterable[str] = (),
+) -> None:
+    """Raise what `step_faults` finds.
+
+    Raises:
+        SpecError: E111, E112 or E113.
+    """
+    if found := step_faults(step, kinds, blocks, implied):
+        raise SpecError(found)
+
+
+def _words(step: Step) -> Mapping[str, tuple[str, ...]]:
+    if step.use not in OPERATORS:
+        return {}
+    return {name: words for name, (_, words, _) in operator_fields(step.use).items()}
+
+
+def _required(step: Step, blocks: Mapping[str, Block]) -> list[str]:
+    if step.use in OPERATORS:
+        return [name for name, (_, _, required) in operator_fields(step.use).items() if required]
+    block = blocks.get(step.use)
+    return [parameter.name for parameter in block.parameters if parameter.required] if block else []
+
+
+def _key_place(argument: Argument) -> Location | None:
+    """Where the `key` of a written `key=value` or `key: value` stands; else that of the value."""
+    where = argument.location
+    before = where.text[: where.column - 1] if where else ""
+    match = re.search(rf"\b{re.escape(argument.key)}(?:=|:\s+)[\"']?\Z", before)
+    if where is None or match is None:
+        return where
+    return where.narrowed(match.start() - len(before), len(argument.key))
 
 
 def bind_step(step: Step, kinds: Mapping[str, str], names: Names, keep: frozenset[str]) -> Step:
@@ -36,8 +120,8 @@ def bind_step(step: Step, kinds: Mapping[str, str], names: Names, keep: frozense
         elif kinds.get(argument.key) == NUMBER:
             text = _closed(argument.text, argument.location, names, keep)
         else:
-            text = argument.text  # an unknown argument; reported where the step is applied
-        arguments.append(replace(argument, text=text.replace(" ", "")))
+            text = argument.text
+        arguments.append(replace(argument, text=squeezed(text)))
     when = step.when
     if when is not None:
         _check_names(when.names, names, keep, when.location, when.text)
@@ -54,15 +138,35 @@ def _closed(text: str, where: Location | None, names: Names, keep: frozenset[str
 def _check_names(
     used: Iterable[str], names: Names, keep: frozenset[str], where: Location | None, text: str
 ) -> None:
+    found = unknown_names(used, set(names) | keep, where, text)
+    if found:
+        raise SpecError(found)
+
+
+def unknown_names(
+    used: Iterable[str], known: Set[str], where: Location | None, text: str
+) -> list[Diagnostic]:
+    """The names that an expression uses and nothing defines."""
+    found: list[Diagnostic] = []
     for name in sorted(used):
-        if name not in names and name not in keep and name != "settings":
-            hint = suggest(name, set(names) | keep, "names here")
-            spot = where.find(name) if where else None
-            raise SpecError(Diagnostic("E302", f"unknown name '{name}' in '{text}'", spot, hint))
+        if name not in known and name != "settings":
+            hint = suggest(name, known, "names here")
+            message = f"unknown name '{name}'" + (f" in '{text}'" if text != name else "")
+            found.append(Diagnostic("E302", message, _word_place(where, name), hint))
+    return found
+
+
+def _word_place(where: Location | None, name: str) -> Location | None:
+    """The first place of `name` in the span that is not part of a longer name."""
+    if where is None:
+        return None
+    span = where.text[where.column - 1 : max(where.end_column - 1, where.column)]
+    match = re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", span)
+    return where.narrowed(match.start(), len(name)) if match else where
 
 
 def with_defaults(step: Step, document: Document) -> Step:
     """The step with the parameters that `defaults.<block>` of the document gives."""
     given = document.defaults.block_parameters(step.use)
     missing = {key: value for key, value in given.items() if not step.argument(key)}
-    return with_arguments(step, missing, document) if missing else step
+    return with_arguments(step, missing, document, "defaults", step.use) if missing else step

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
 
-from archgraph.assemble.binding import with_defaults
+from archgraph.assemble.binding import check_step, step_faults, unknown_names, with_defaults
 from archgraph.assemble.settings import settings_of
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
-from archgraph.expressions import Step, parse_entry, parse_expression
-from archgraph.ir import NUMBER, WORD, Block, BlockNode, BlockParameter, Definition
-from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds
+from archgraph.expressions import Entry, Expression, Step, parse_entry, parse_expression, parse_step
+from archgraph.ir import (
+    NUMBER,
+    WORD,
+    Block,
+    BlockNode,
+    BlockParameter,
+    Definition,
+    Settings,
+)
+from archgraph.ir.signature import BUILTIN_NAMES, FUSIONS, INHERITED, argument_kinds
 from archgraph.spec import (
+    MAX_NAMES,
+    OUTSIDE,
     BlockDocument,
+    BlockNodeModel,
+    Document,
     Library,
+    SettingsModel,
     StepParameter,
+    certain,
     expression_of,
     name_fault,
     split_definition,
     steps_of,
     with_arguments,
 )
+
+# The blocks that stand around one: file and name.
+Chain = tuple[tuple[str, str], ...]
+# Blocks in blocks: deeper than any network needs, and no danger to the stack.
+MAX_DEPTH = 64
 
 
 def assemble_block(document: BlockDocument, library: Library) -> Block:
@@ -29,31 +49,85 @@ def assemble_block(document: BlockDocument, library: Library) -> Block:
     Raises:
         SpecError: every mistake in it and in the blocks it uses, placed.
     """
-    blocks = Blocks(library)
-    block = blocks.convert(document, ())
+    file = _file_of(document)
+    blocks = Blocks(library, file)
+    block = blocks.convert(document, ((file or "", document.name),))
     if blocks.faults:
         raise SpecError(blocks.faults)
     return block
 
 
-class Blocks:
-    """Blocks as templates, looked up when first named, each once."""
+def _file_of(document: Document) -> str | None:
+    where = document.at(document.kind)
+    return where.file if where else None
 
-    def __init__(self, library: Library) -> None:
+
+class Blocks:
+    """Blocks as templates, looked up when first named, each once.
+
+    Args:
+        library: where they are looked up.
+        home: the file from which names are looked up that stand in no file.
+    """
+
+    def __init__(self, library: Library, home: str | None) -> None:
         self.library = library
+        self.home = home
         self.known: dict[str, Block] = {}
         self.faults: list[Diagnostic] = []
         self._keys: dict[tuple[str, str], str] = {}
+        self._depths: dict[str, int] = {}
 
-    def need(self, steps: Iterable[Step]) -> None:
-        """Look up what steps name, keeping mistakes for later."""
-        for step in steps:
-            try:
-                self.resolve(step, ())
-            except SpecError as error:
-                self.faults.extend(error.diagnostics)
+    def check_defaults(self, document: Document) -> None:
+        """What `defaults` names besides `node` and `edge` must be a block or an operator."""
+        for name in document.defaults.block_names():
+            where = document.key_at("defaults", name)
+            near = where.file if where else self.home
+            if name in BUILTIN_NAMES or self.library.find(name, near):
+                continue
+            hint = suggest(name, {"node", "edge"} | self.library.names(near) | BUILTIN_NAMES)
+            message = f"'defaults' names a block '{name}', which does not exist"
+            self.faults.append(Diagnostic("E109", message, where, hint))
 
-    def resolve(self, step: Step, chain: tuple[tuple[str, str], ...]) -> Step:
+    def settings(self, model: SettingsModel) -> Settings:
+        """Settings as written, with their steps looked up; mistakes are collected."""
+        settings = Settings()
+        with self._keeping():
+            settings = settings_of(model)
+        return self.inherited(settings)
+
+    def inherited(self, settings: Settings) -> Settings:
+        """Settings with their steps looked up; mistakes are collected."""
+        act, norm = settings.act, settings.norm
+        with self._keeping():
+            act = self._inherited_step("act", act) if act else None
+        with self._keeping():
+            norm = self._inherited_step("norm", norm) if norm else None
+        return replace(settings, act=act, norm=norm)
+
+    def _inherited_step(self, key: str, step: Step) -> Step:
+        resolved = self.resolve(step, ())
+        kinds = argument_kinds(resolved, self.known)
+        if kinds is not None:
+            check_step(resolved, kinds, self.known)
+        if self._uses(resolved.use) & set(INHERITED):
+            message = f"'{key}' goes in a circle: '{step.use}' uses 'act' or 'norm' itself"
+            hint = "name the operators in it, such as 'relu' or 'batch-norm'"
+            raise SpecError(Diagnostic("E110", message, step.location, hint))
+        return resolved
+
+    def _uses(self, name: str) -> set[str]:
+        """What a block uses, directly and through others; an operator is itself."""
+        found, waiting = {name}, [name]
+        while waiting:
+            block = self.known.get(waiting.pop())
+            for step in [step for node in block.nodes for step in node.use] if block else []:
+                if step.use not in found:
+                    found.add(step.use)
+                    waiting.append(step.use)
+        return found
+
+    def resolve(self, step: Step, chain: Chain) -> Step:
         """The step with the key of its block; operators and unknown templates stay.
 
         Raises:
@@ -61,10 +135,12 @@ class Blocks:
         """
         if step.use in BUILTIN_NAMES or step.use.startswith("<"):
             return step
-        near = step.location.file if step.location else None
+        near = self._near(step)
         found = self.library.find(step.use, near)
         if found is None:
             hint = suggest(step.use, self.library.names(near) | BUILTIN_NAMES)
+            if step.use in FUSIONS:
+                hint = f"'{step.use}' is a fusion, for 'fuse:' in a topology; an operator is 'add'"
             message = f"there is no block '{step.use}'"
             raise SpecError(Diagnostic("E109", message, step.location, hint))
         file, name = found
@@ -73,6 +149,8 @@ class Blocks:
             cycle = " -> ".join([*(known for _, known in chain), name])
             message = f"'use' goes in a circle: {cycle}"
             raise SpecError(Diagnostic("E110", message, step.location))
+        if len(chain) >= MAX_DEPTH:
+            raise SpecError(self._too_deep(step))
         if identity not in self._keys:
             document = self.library.document(file, name)
             if not isinstance(document, BlockDocument):
@@ -80,8 +158,47 @@ class Blocks:
                 raise SpecError(Diagnostic("E116", message, step.location))
             self._keys[identity] = self._free_key(name)
             block = self.convert(document, (*chain, identity))
-            self.known[self._keys[identity]] = replace(block, name=self._keys[identity])
+            key = self._keys[identity]
+            self.known[key] = replace(block, name=key)
+            inner = (self._depths.get(used.use, 0) for node in block.nodes for used in node.use)
+            self._depths[key] = 1 + max(inner, default=0)
+            if self._depths[key] > MAX_DEPTH:
+                raise SpecError(self._too_deep(step))
         return replace(step, use=self._keys[identity])
+
+    def with_words(self, step: Step, chain: Chain = ()) -> Step:
+        """The step with the blocks looked up that its words name, for `use: <parameter>`."""
+        kinds = argument_kinds(step, self.known) if step.use in self.known else None
+        if WORD not in (kinds or {}).values():
+            return step
+        arguments = [
+            replace(a, text=self._word(a.text, a.location or step.location, chain))
+            if kinds and kinds.get(a.key) == WORD
+            else a
+            for a in step.arguments
+        ]
+        return replace(step, arguments=tuple(arguments))
+
+    def _word(self, text: str, where: Location | None, chain: Chain) -> str:
+        """A word; where it is the name of a block, the key of that block."""
+        try:
+            step = parse_step(text, where)
+        except SpecError:
+            return text
+        near = self._near(step)
+        if step.use in BUILTIN_NAMES or not self.library.find(step.use, near):
+            return text
+        return self.resolve(step, chain).text
+
+    def _near(self, step: Step) -> str | None:
+        """The file from which the name of a step is looked up."""
+        if step.location and step.location.file != OUTSIDE:
+            return step.location.file
+        return self.home
+
+    def _too_deep(self, step: Step) -> Diagnostic:
+        message = f"more than {MAX_DEPTH} blocks stand inside one another"
+        return Diagnostic("E110", message, step.location)
 
     def _free_key(self, name: str) -> str:
         """The name itself, or a numbered one where another file's block has it already."""
@@ -92,30 +209,35 @@ class Blocks:
             key = f"{name}-{number}"
         return key
 
-    def convert(self, document: BlockDocument, chain: tuple[tuple[str, str], ...]) -> Block:
+    def convert(self, document: BlockDocument, chain: Chain) -> Block:
         """A document as a template; mistakes are collected in `faults`."""
-        parameters = tuple(self._parameters(document))
-        definitions = tuple(self._definitions(document))
+        mark = len(self.faults)
+        parameters = tuple(self._parameters(document, chain))
+        known = {"x", *document.parameters}
+        definitions = tuple(self._definitions(document, known))
         nodes: list[BlockNode] = []
-        names: set[str] = {"x"}
+        names: dict[str, Location | None] = {"x": None}
         for model in document.nodes:
-            try:
-                fault = name_fault(model.name, model.at("name"))
-                if model.name in names:
-                    message = f"'{model.name}' is already a node"
-                    fault = Diagnostic("E104", message, model.at("name"))
+            where = model.at("name")
+            with self._keeping():
+                fault = name_fault(model.name, where)
+                if fault is None and model.name in names:
+                    first = names[model.name]
+                    line = f" on line {first.line}" if first else ""
+                    fault = Diagnostic("E104", f"'{model.name}' is already a node{line}", where)
                 if fault:
-                    raise SpecError(fault)
-                names.add(model.name)
-                nodes.append(self._node(document, len(nodes), model.name, names, chain))
-            except SpecError as error:
-                self.faults.extend(error.diagnostics)
+                    self.faults.append(fault)
+                nodes.append(self._node(document, model, names, known, chain))
+            names.setdefault(model.name, where)
         output = None
-        if document.outputs:
-            output = parse_entry(document.outputs, document.at("outputs"))
-            self._check_entry(output.candidates, names, document.at("outputs"))
-        settings = settings_of(document.settings)
-        self.need(step for step in (settings.act, settings.norm) if step)
+        if document.outputs is not None:
+            with self._keeping():
+                output = parse_entry(document.outputs, document.at("outputs"))
+                self._check_entry(output.candidates, names, document.at("outputs"), "this block")
+        settings = self.settings(document.settings)
+        self.check_defaults(document)
+        if document.faults:
+            self.faults[mark:] = [*document.faults, *certain(self.faults[mark:])]
         return Block(
             document.name,
             parameters,
@@ -127,64 +249,120 @@ class Blocks:
             document.at(document.kind),
         )
 
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Keep what is wrong with one part, and go on with the next."""
+        try:
+            yield
+        except SpecError as error:
+            self.faults.extend(error.diagnostics)
+
     def _node(
         self,
         document: BlockDocument,
-        index: int,
-        name: str,
-        names: set[str],
-        chain: tuple[tuple[str, str], ...],
+        model: BlockNodeModel,
+        names: Mapping[str, Location | None],
+        known: Set[str],
+        chain: Chain,
     ) -> BlockNode:
-        model = document.nodes[index]
-        steps = steps_of(model.use, model, "use") or ()
-        if model.with_ and len(steps) == 1:
-            steps = (with_arguments(steps[0], model.with_, model),)
-        steps = tuple(self.resolve(with_defaults(step, document), chain) for step in steps)
-        for step in steps:
-            self._check_arguments(step)
-        entries = None
-        if model.from_ is not None:
-            texts = [model.from_] if isinstance(model.from_, str) else model.from_
-            where = model.at("from")
-            entries = tuple(parse_entry(text, where) for text in texts)
-            for entry in entries:
-                self._check_entry(entry.candidates, names - {name}, where)
-        when = None if model.when is None else expression_of(model.when, model.at("when"))
-        settings = settings_of(model.settings)
-        self.need(step for step in (settings.act, settings.norm) if step)
-        return BlockNode(name, steps, entries, when, settings, model.at("name"))
+        done: list[Step] = []
+        with self._keeping():
+            steps = steps_of(model.use, model, "use") or ()
+            if not steps:
+                message = f"node '{model.name}' uses nothing"
+                raise SpecError(Diagnostic("E106", message, model.at("use")))
+            if model.with_ and len(steps) == 1:
+                steps = (with_arguments(steps[0], model.with_, model),)
+            for step in steps:
+                with self._keeping():
+                    step = self.resolve(with_defaults(step, document), chain)
+                    step = self.with_words(step, chain)
+                    done.append(step)
+                    self._check_step(step, known)
+        entries: list[Entry] = []
+        texts = [model.from_] if isinstance(model.from_, str) else model.from_ or []
+        for i, text in enumerate(texts):
+            where = model.at("from") if isinstance(model.from_, str) else model.at("from", i)
+            with self._keeping():
+                entries.append(parse_entry(text, where))
+                self._check_entry(entries[-1].candidates, names, where, f"node '{model.name}'")
+        when = None
+        with self._keeping():
+            if model.when is not None:
+                when = expression_of(model.when, model.at("when"))
+                self._check_names(when, known)
+        settings = self.settings(model.settings)
+        inputs = tuple(entries) if model.from_ is not None else None
+        return BlockNode(model.name, tuple(done), inputs, when, settings, model.at("name"))
 
-    def _check_arguments(self, step: Step) -> None:
-        """Number arguments must parse; their values are known only where the block is used."""
-        kinds = argument_kinds(step, self.known) or {}
+    def _check_step(self, step: Step, known: Set[str]) -> None:
+        """Arguments must exist and name what is known; values come where the block is used."""
+        if step.when:
+            self._check_names(step.when, known)
+        kinds = argument_kinds(step, self.known)
+        if kinds is None:  # a parameter that holds a step
+            return
+        self.faults.extend(step_faults(step, kinds, self.known))
         for argument in step.arguments:
             if kinds.get(argument.key) == NUMBER:
-                parse_expression(argument.text, argument.location)
+                with self._keeping():
+                    self._check_names(parse_expression(argument.text, argument.location), known)
+
+    def _check_names(self, expression: Expression, known: Set[str]) -> None:
+        where, text = expression.location, expression.text
+        self.faults.extend(unknown_names(expression.names, known, where, text))
 
     def _check_entry(
-        self, candidates: Sequence[str], names: set[str], where: Location | None
+        self,
+        candidates: Sequence[str],
+        names: Mapping[str, Location | None],
+        where: Location | None,
+        reader: str,
     ) -> None:
         for candidate in candidates:
             if candidate not in names:
                 hint = suggest(candidate, names, "values here")
-                message = f"there is no '{candidate}' before this node"
-                raise SpecError(Diagnostic("E102", message, where, hint))
+                what = "reads" if reader.startswith("node") else "gives"
+                message = f"{reader} {what} '{candidate}', which does not exist before it"
+                if what == "gives":
+                    message = f"{reader} gives '{candidate}', which does not exist"
+                spot = where.find(candidate) if where else None
+                raise SpecError(Diagnostic("E102", message, spot, hint))
 
-    def _parameters(self, document: BlockDocument) -> Iterable[BlockParameter]:
-        for name, form in document.parameters.items():
+    def _parameters(self, document: BlockDocument, chain: Chain) -> Iterator[BlockParameter]:
+        for i, (name, form) in enumerate(document.parameters.items()):
             where = document.at("parameters", name)
             if isinstance(form, StepParameter):
-                yield BlockParameter(name, WORD, form.step, where)
+                word = form.step
+                with self._keeping():
+                    word = self._word(form.step, form.at("step"), chain)
+                yield BlockParameter(name, WORD, word, where)
             elif form == "required":
                 yield BlockParameter(name, NUMBER, None, where)
             elif isinstance(form, bool | int | float | str):
-                yield BlockParameter(name, NUMBER, expression_of(form, where), where)
+                with self._keeping():
+                    default = expression_of(form, where)
+                    earlier = {"x"}.union(list(document.parameters)[:i])
+                    self._check_names(default, earlier)
+                    yield BlockParameter(name, NUMBER, default, where)
             else:
                 message = f"parameter '{name}' of a block is a number or {{step: ...}}"
                 self.faults.append(Diagnostic("E107", message, where))
 
-    def _definitions(self, document: BlockDocument) -> Iterable[Definition]:
+    def _definitions(self, document: BlockDocument, known: set[str]) -> Iterator[Definition]:
+        """What stands under `let`; its names join `known`."""
+        if len(document.let) + len(known) > MAX_NAMES:
+            message = f"'{document.name}' has more than {MAX_NAMES:,} parameters and values"
+            self.faults.append(Diagnostic("E304", message, document.key_at("let")))
+            return
         for key, form in document.let.items():
-            name, parameters = split_definition(key, document.key_at("let", key))
-            body = expression_of(form, document.at("let", key))
-            yield Definition(name, parameters, body)
+            where = document.key_at("let", key)
+            with self._keeping():
+                name, parameters = split_definition(key, where)
+                if name in known:
+                    self.faults.append(Diagnostic("E104", f"'{name}' is defined already", where))
+                visible = known | set(parameters or ())
+                known.add(name)
+                body = expression_of(form, document.at("let", key))
+                self._check_names(body, visible)
+                yield Definition(name, parameters, body)

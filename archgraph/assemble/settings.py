@@ -10,6 +10,8 @@ from archgraph.ir import PADDINGS, Settings
 from archgraph.spec import Arguments, SettingsModel, steps_of
 
 PREFIX = "settings."
+_EXPECTED = {"act": "a step", "norm": "a step", "padding": "same or symmetric"}
+_EXPECTED["bias"] = "true or false"
 
 
 def settings_of(model: SettingsModel) -> Settings:
@@ -21,6 +23,10 @@ def settings_of(model: SettingsModel) -> Settings:
     steps: dict[str, Step | None] = {}
     for key in ("act", "norm"):
         chain = steps_of(getattr(model, key), model, key)
+        if chain == ():
+            message = f"'{key}' cannot be 'none'"
+            hint = f"use blocks that have no '{key}', such as conv-norm without act"
+            raise SpecError(Diagnostic("E107", message, model.at(key), hint))
         if chain is not None and len(chain) != 1:
             message = f"'{key}' is one step"
             raise SpecError(Diagnostic("E107", message, model.at(key), "write a block for more"))
@@ -28,31 +34,34 @@ def settings_of(model: SettingsModel) -> Settings:
     return Settings(steps["act"], steps["norm"], model.padding, model.bias)
 
 
-def split_settings(arguments: Arguments) -> tuple[Arguments, Settings]:
-    """Arguments of the document, and the settings given from outside as `settings.act` etc.
+def split_settings(arguments: Arguments) -> tuple[Arguments, Settings, list[Diagnostic]]:
+    """Arguments of the document, settings given from outside as `settings.act` etc., faults.
 
-    Raises:
-        SpecError: a setting is unknown (E101) or of the wrong kind (E113).
+    Faults are a setting that is unknown (E101), of the wrong kind (E113) or no step (E306).
     """
+    found: list[Diagnostic] = []
     rest = {key: value for key, value in arguments.items() if not key.startswith(PREFIX)}
     settings = Settings()
     for key, given in arguments.items():
         if key in rest:
             continue
         match key.removeprefix(PREFIX), given.value:
-            case "act", str(text):
-                settings = replace(settings, act=parse_step(text, given.location))
-            case "norm", str(text):
-                settings = replace(settings, norm=parse_step(text, given.location))
+            case ("act" | "norm") as name, str(text):
+                try:
+                    step = parse_step(text, given.location)
+                    over = Settings(act=step) if name == "act" else Settings(norm=step)
+                    settings = settings.updated(over)
+                except SpecError as error:
+                    found.extend(error.diagnostics)
             case "padding", str(text) if text in PADDINGS:
                 settings = replace(settings, padding=text)
             case "bias", bool(flag):
                 settings = replace(settings, bias=flag)
             case name, value if name in SettingsModel.known_keys():
-                message = f"'{key}' cannot be {value!r}"
-                raise SpecError(Diagnostic("E113", message, given.location))
+                message = f"'{key}' cannot be {value!r}; expected {_EXPECTED[name]}"
+                found.append(Diagnostic("E113", message, given.location))
             case name, _:
                 hint = suggest(name, SettingsModel.known_keys(), "settings")
                 message = f"unknown setting '{name}'"
-                raise SpecError(Diagnostic("E101", message, given.location, hint))
-    return rest, settings
+                found.append(Diagnostic("E101", message, given.location, hint))
+    return rest, settings, found

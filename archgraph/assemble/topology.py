@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
 
-from archgraph.assemble.binding import bind_step, insert_step, with_defaults
+from archgraph.assemble.binding import (
+    bind_step,
+    check_step,
+    insert_step,
+    step_faults,
+    with_defaults,
+)
 from archgraph.assemble.blocks import Blocks
-from archgraph.assemble.settings import settings_of
 from archgraph.errors import Diagnostic, SpecError, suggest
-from archgraph.expressions import Names, Step, expand_template, parse_step
+from archgraph.expressions import Names, Step
+from archgraph.expressions.step import NONE
 from archgraph.ir import Edge, EdgeSteps, Graph, Model, Node, Scope, Settings, Stage
 from archgraph.ir.ops import Fuse, Input, Use
 from archgraph.ir.settings import INHERIT, ROOT_SETTINGS
@@ -22,7 +29,10 @@ from archgraph.spec import (
     ExpandedTopology,
     Library,
     Located,
-    SettingsModel,
+    NodeModel,
+    TopologyDocument,
+    certain,
+    independent,
     steps_of,
     with_arguments,
 )
@@ -30,20 +40,16 @@ from archgraph.spec.forms import Form
 
 # Names that only an edge knows, so a policy keeps them open until `resolve-edges`.
 EDGE_NAMES = frozenset({"x", "channels", "level", "distance", "scale"})
-
-
-@dataclass(frozen=True)
-class Assembly:
-    """A model at PYRAMID, the passes its document lists, and the names they may use."""
-
-    model: Model
-    passes: tuple[Step, ...]
-    names: Names
+# Arguments that the steps of `fuse` nodes and of edges get from the node.
+IMPLIED = ("channels",)
+MAX_FAULTS = 100
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def assemble_topology(
     topology: ExpandedTopology, library: Library, settings: Settings = INHERIT
-) -> Assembly:
+) -> Model:
     """The graph of a topology.
 
     Args:
@@ -52,7 +58,8 @@ def assemble_topology(
         settings: what the user sets from outside; counts before the document's own.
 
     Raises:
-        SpecError: every mistake in steps, blocks, settings and nodes, placed.
+        SpecError: every mistake in steps, blocks, settings and nodes, placed, after those of
+            the topology itself.
     """
     return _Assembler(topology, library, settings).run()
 
@@ -62,37 +69,39 @@ class _Assembler:
         self.topology = topology
         self.document = topology.document
         self.names = topology.bound.names
-        self.blocks = Blocks(library)
-        self.faults: list[Diagnostic] = []
-        own = self._try_settings(self.document.settings)
-        inherited = ROOT_SETTINGS.updated(own).updated(settings)
-        self.blocks.need(step for step in (inherited.act, inherited.norm) if step)
+        head = self.document.at(self.document.kind)
+        self.blocks = Blocks(library, head.file if head else None)
+        self.faults: dict[Diagnostic, None] = {}  # a set that keeps its order
+        self.blocks.check_defaults(self.document)
+        own = self.blocks.settings(self.document.settings)
+        inherited = ROOT_SETTINGS.updated(own).updated(self.blocks.inherited(settings))
         self.graph = Graph(self.document.name, Stage.PYRAMID, inherited, EdgeSteps())
 
-    def run(self) -> Assembly:
-        self.graph.policy = self._try_policy()
+    def run(self) -> Model:
+        defaults = self.document.defaults.edge
+        self.graph.policy = self._edge_steps(defaults, defaults, self.names)
         self._add_root_scope()
         for given in self.topology.inputs:
             op = Input(given.level, given.channels)
             self.graph.add(Node(given.name, op, "", given.name, given.location))
         for node in self.topology.nodes:
-            try:
-                self._add_node(node)
-            except SpecError as error:
-                self.faults.extend(error.diagnostics)
-                stand_in = Input(node.level or 0, 1)
-                self.graph.add(Node(node.name, stand_in, "", node.name, node.location))
-        faults = [*self.faults, *self.blocks.faults]
+            if len(self.faults) > MAX_FAULTS:
+                break
+            self._add_node(node)
+        faults = self._all_faults()
         if faults:
             raise SpecError(faults)
         levels = sorted(self.topology.outputs)
         self.graph.set_outputs({f"p{level}": self.topology.outputs[level][0] for level in levels})
-        passes = tuple(
-            step
-            for i, form in enumerate(self.document.passes)
-            for step in steps_of(form, self.document, "passes", i) or ()
-        )
-        return Assembly(Model(self.graph, self.blocks.known), passes, self.names)
+        return Model(self.graph, self.blocks.known)
+
+    def _all_faults(self) -> list[Diagnostic]:
+        """What is wrong with the topology and here, without what follows from the former."""
+        earlier, bound = self.topology.faults, self.topology.bound
+        found = list(independent([*self.faults, *self.blocks.faults], bound.failed))
+        if self.document.faults or bound.failed:
+            found = certain(found)
+        return [*earlier, *found]
 
     def _add_root_scope(self) -> None:
         self.graph.scopes[""] = Scope(
@@ -106,22 +115,32 @@ class _Assembler:
         )
 
     def _add_node(self, node: ExpandedNode) -> None:
-        level = node.level
-        if level is None:
-            hint = "say 'level:' on the node, or name the loop variable 'l'"
-            message = f"the level of node '{node.name}' is not known"
-            raise SpecError(Diagnostic("E201", message, node.location, hint))
+        # A node whose level is not known was reported; its steps are checked all the same.
+        level = node.level or 0
         model = node.model
         names = {**node.names, "level": level}
-        settings = self._try_settings(model.settings, names)
-        block = self._steps(model.block, model, names, "block")
-        edges = [self._edge(edge, node) for edge in node.edges]
-        op: Fuse | Use
+        settings = self.blocks.settings(model.settings)
+        block = self._keep(self._block, model, names)
+        edges = [self._keep(self._edge, edge, node) for edge in node.edges]
+        op: Fuse | Use | None
         if model.use is not None:
-            op = self._use(node, level, names, block or (), settings)
+            op = self._keep(self._use, node, level, names, block or (), settings)
         else:
-            op = self._fuse(node, level, names, block, settings)
-        self.graph.add(Node(node.name, op, "", node.name, node.location), edges)
+            op = self._keep(self._fuse, node, level, names, block, settings)
+        known = [edge for edge in edges if edge]
+        self.graph.add(Node(node.name, op or Input(level, 1), "", node.name, node.location), known)
+
+    def _keep(self, part: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
+        """The result of one part of a node, or None after keeping what is wrong with it."""
+        try:
+            return part(*args, **kwargs)
+        except SpecError as error:
+            self.faults.update(dict.fromkeys(error.diagnostics))
+            return None
+
+    def _block(self, model: NodeModel, names: Names) -> tuple[Step, ...] | None:
+        implied = () if model.use is not None else IMPLIED
+        return self._steps(model.block, model, names, "block", implied=implied)
 
     def _use(
         self,
@@ -132,13 +151,13 @@ class _Assembler:
         settings: Settings,
     ) -> Use:
         model = node.model
-        for key, reason in (
-            ("fuse", "either fuses or uses"),
-            ("pin", "is never touched by passes"),
+        for key, hint in (
+            ("fuse", "a node either fuses its inputs or uses a block; delete one of the two"),
+            ("pin", "passes never touch a node with 'use'; delete 'pin'"),
         ):
             if getattr(model, key):
-                message = f"node '{node.name}' has 'use' and '{key}'; a node {reason}"
-                raise SpecError(Diagnostic("E119", message, model.key_at(key)))
+                message = f"node '{node.name}' has 'use' and '{key}'"
+                raise SpecError(Diagnostic("E119", message, model.key_at(key), hint))
         chain = steps_of(model.use, model, "use") or ()
         if model.with_ and len(chain) == 1:
             chain = (with_arguments(chain[0], model.with_, model),)
@@ -163,13 +182,14 @@ class _Assembler:
             message = f"node '{node.name}' says neither 'fuse' nor 'use'"
             hint = "write 'fuse: sum' on the node or under defaults.node"
             raise SpecError(Diagnostic("E106", message, node.location, hint))
-        if block is None:
-            block = self._steps(defaults.block, defaults, names, "block") or ()
+        fusion = self._keep(self._fusion, chain[0], names)
+        if block is None and model.block is None:
+            block = self._steps(defaults.block, defaults, names, "block", implied=IMPLIED)
         return Fuse(
             level,
             self._channels(node, names),
-            self._fusion(chain[0], names),
-            block,
+            fusion or Step("sum"),
+            block or (),
             settings,
             model.pin,
         )
@@ -182,15 +202,13 @@ class _Assembler:
         return channels
 
     def _fusion(self, step: Step, names: Names) -> Step:
-        text = expand_template(step.text, names, step.location)
-        if text != step.text:
-            step = replace(parse_step(text), location=step.location)
+        step = insert_step(step, names, self.topology.bound.places)
         kinds = fusion_kinds(step)
         if kinds is None:
             hint = suggest(step.use, FUSIONS, "fusions")
-            raise SpecError(
-                Diagnostic("E109", f"there is no fusion '{step.use}'", step.location, hint)
-            )
+            message = f"there is no fusion '{step.use}'"
+            raise SpecError(Diagnostic("E109", message, step.location, hint))
+        check_step(step, kinds, {}, IMPLIED)
         return bind_step(step, kinds, names, frozenset())
 
     def _edge(self, edge: ExpandedEdge, node: ExpandedNode) -> Edge:
@@ -202,22 +220,17 @@ class _Assembler:
             steps = replace(steps, resample=False)
         return Edge(edge.source, name, steps, edge.location)
 
-    def _try_policy(self) -> EdgeSteps:
-        defaults = self.document.defaults.edge
-        try:
-            return self._edge_steps(defaults, defaults, self.names)
-        except SpecError as error:
-            self.faults.extend(error.diagnostics)
-            return EdgeSteps()
-
     def _edge_steps(
         self, model: EdgeDefaults | EdgeModel, owner: Located, names: Names
     ) -> EdgeSteps:
         known = {name: value for name, value in names.items() if name not in EDGE_NAMES}
-        project = self._steps(model.project, owner, known, "project", EDGE_NAMES)
-        up = self._steps(model.up, owner, known, "up", EDGE_NAMES)
-        down = self._steps(model.down, owner, known, "down", EDGE_NAMES)
-        return EdgeSteps(project, up, down)
+
+        def steps(key: str, form: Form | None) -> tuple[Step, ...] | None:
+            return self._keep(self._steps, form, owner, known, key, EDGE_NAMES, IMPLIED)
+
+        return EdgeSteps(
+            steps("project", model.project), steps("up", model.up), steps("down", model.down)
+        )
 
     def _steps(
         self,
@@ -226,33 +239,55 @@ class _Assembler:
         names: Names,
         key: str,
         keep: frozenset[str] = frozenset({"x"}),
+        implied: Iterable[str] = (),
     ) -> tuple[Step, ...] | None:
         chain = steps_of(form, owner, key)
-        return None if chain is None else self._bound(chain, names, keep)
+        return None if chain is None else self._bound(chain, names, keep, implied)
 
     def _bound(
-        self, chain: Sequence[Step], names: Names, keep: frozenset[str] = frozenset({"x"})
+        self,
+        chain: Sequence[Step],
+        names: Names,
+        keep: frozenset[str] = frozenset({"x"}),
+        implied: Iterable[str] = (),
     ) -> tuple[Step, ...]:
         """Steps with the document's names filled in and their blocks looked up."""
         done: list[Step] = []
+        found: list[Diagnostic] = []
         for step in chain:
-            step = with_defaults(insert_step(step, names), self.document)
-            step = self.blocks.resolve(step, ())
-            kinds = argument_kinds(step, self.blocks.known)
-            if kinds is not None:
-                step = bind_step(step, kinds, names, keep)
+            try:
+                step = insert_step(step, names, self.topology.bound.places)
+                if step.use == NONE:
+                    continue
+                step = self.blocks.resolve(with_defaults(step, self.document), ())
+                kinds = argument_kinds(step, self.blocks.known)
+                if kinds is not None:
+                    found.extend(step_faults(step, kinds, self.blocks.known, implied))
+                    step = self.blocks.with_words(bind_step(step, kinds, names, keep))
+            except SpecError as error:
+                found.extend(error.diagnostics)
             done.append(step)
+        if found:
+            raise SpecError(found)
         return tuple(done)
 
-    def _try_settings(self, model: SettingsModel, names: Names | None = None) -> Settings:
+
+def pass_steps(document: TopologyDocument) -> tuple[Step, ...]:
+    """The passes that a document lists.
+
+    Raises:
+        SpecError: every entry that is no step.
+    """
+    steps: list[Step] = []
+    found: list[Diagnostic] = []
+    for i, form in enumerate(document.passes):
         try:
-            settings = settings_of(model)
+            steps.extend(steps_of(form, document, "passes", i) or ())
         except SpecError as error:
-            self.faults.extend(error.diagnostics)
-            return Settings()
-        steps = [step for step in (settings.act, settings.norm) if step]
-        self.blocks.need(steps)
-        return settings
+            found.extend(error.diagnostics)
+    if found:
+        raise SpecError(found)
+    return tuple(steps)
 
 
 def dead_ends(graph: Graph) -> tuple[list[Node], list[Node]]:

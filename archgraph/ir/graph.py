@@ -18,7 +18,6 @@ from archgraph.ir.ops import Input, Op
 from archgraph.ir.settings import INHERIT, Settings
 from archgraph.ir.types import FeatureType, Stage
 
-
 # No graph of a spec is larger; a number in a spec must not take unbounded time.
 MAX_NODES = 100_000
 

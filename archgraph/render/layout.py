@@ -36,7 +36,7 @@ class EdgeKind(Enum):
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A place of the grid: columns count from the left, rows from the top, both from 0."""
+    """A place of the grid, counted from the top left corner, from 0."""
 
     column: int
     row: int
@@ -72,7 +72,7 @@ class Layout:
         columns: how many columns there are; inputs stand in the first.
         places: node to place.
         links: every edge, in execution order of its reader and order of its operands.
-        frames: cells whose columns hold nothing but their own nodes.
+        frames: cells whose columns hold nothing else.
         outputs: row to (label, node) of each result in it, in the order of the graph's results.
     """
 
@@ -120,10 +120,7 @@ def lay_out(graph: Graph) -> Layout:
 
 @dataclass(eq=False)
 class _Sweep:
-    """Nodes of one column that follow each other; `direction` is 0 while there is only one.
-
-    Direction 1 goes down the figure, to finer levels.
-    """
+    """Nodes of one column that follow each other: down (1), up (-1), or only one so far (0)."""
 
     column: int
     names: list[str]

@@ -6,26 +6,27 @@ Comes in: files. Goes out: located documents, and topologies expanded to plain n
 """
 
 from archgraph.spec.arguments import (
+    MAX_NAMES,
+    OUTSIDE,
     Arguments,
     ArgumentValue,
     parse_setting,
     python_argument,
     split_definition,
 )
-from archgraph.spec.expand import (
-    ExpandedEdge,
-    ExpandedNode,
-    ExpandedTopology,
-    expand_topology,
-)
+from archgraph.spec.expand import expand_topology
+from archgraph.spec.expanded import ExpandedEdge, ExpandedNode, ExpandedTopology
+from archgraph.spec.faults import certain, independent
 from archgraph.spec.forms import expression_of, steps_of, with_arguments
 from archgraph.spec.library import Library, SpecFile
 from archgraph.spec.models import (
     BlockDocument,
+    BlockNodeModel,
     Document,
     EdgeDefaults,
     EdgeModel,
     Located,
+    NodeModel,
     SettingsModel,
     StepParameter,
     TopologyDocument,
@@ -33,9 +34,12 @@ from archgraph.spec.models import (
 from archgraph.spec.names import name_fault
 
 __all__ = [
+    "MAX_NAMES",
+    "OUTSIDE",
     "ArgumentValue",
     "Arguments",
     "BlockDocument",
+    "BlockNodeModel",
     "Document",
     "EdgeDefaults",
     "EdgeModel",
@@ -44,12 +48,15 @@ __all__ = [
     "ExpandedTopology",
     "Library",
     "Located",
+    "NodeModel",
     "SettingsModel",
     "SpecFile",
     "StepParameter",
     "TopologyDocument",
+    "certain",
     "expand_topology",
     "expression_of",
+    "independent",
     "name_fault",
     "parse_setting",
     "python_argument",

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
-from archgraph.expressions import Function, Names, Scalar, Table, Value, scalar_text
+from archgraph.expressions import (
+    Function,
+    Names,
+    Scalar,
+    Table,
+    Value,
+    parse_step,
+    scalar_text,
+)
 from archgraph.expressions.template import parse_range
+from archgraph.spec.faults import independent
 from archgraph.spec.forms import expression_of
-from archgraph.spec.models import Document, LevelsParameter, ParameterForm, StepParameter
+from archgraph.spec.models import (
+    Document,
+    LevelsParameter,
+    Located,
+    ParameterForm,
+    StepParameter,
+)
 from archgraph.spec.reader import Data, read_documents
 
 REQUIRED = "required"
 # Parameters that every topology has, whether it says so or not.
 LEVELS, CHANNELS, INPUT_CHANNELS = "levels", "channels", "in_channels"
 MAX_LEVELS = 32
+MAX_NAMES = 1_000
+# How messages call the place of a value from the command line.
+OUTSIDE = "--set"
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?\Z")
+_BREAK = re.compile(r"[\r\n]")
+_LEVELS_HINT = "levels ascend, from 0 at the finest: 3..7"
 
 
 @dataclass(frozen=True)
@@ -34,13 +56,17 @@ class Bound:
     """The names of a document with their values: parameters, `lo`, `hi`, then `let`.
 
     `levels` ascends; `input_channels` is by level; `shown` are the parameters as a person would
-    write them.
+    write them; `places` says where the step stands that a parameter holds. With `faults` the
+    names in `failed` have no value.
     """
 
     names: Names
     levels: range
     input_channels: Mapping[int, int]
     shown: tuple[tuple[str, Scalar | str], ...]
+    places: Mapping[str, Location | None]
+    faults: tuple[Diagnostic, ...]
+    failed: frozenset[str]
 
 
 def parse_setting(text: str) -> tuple[str, ArgumentValue]:
@@ -51,11 +77,26 @@ def parse_setting(text: str) -> tuple[str, ArgumentValue]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or not key:
+    if not equals or not _KEY.match(key) or _BREAK.search(value):
+        where = Location(OUTSIDE, 1, 1, len(text) + 1, text)
         hint = "write --set KEY=VALUE, for example --set channels=64"
-        raise SpecError(Diagnostic("E120", f"'{text}' is not KEY=VALUE", None, hint))
-    raw = read_documents(f"{key}: {value}", "--set")[0]
-    return key, ArgumentValue(raw.data[key], raw.place.at(key).location)
+        raise SpecError(Diagnostic("E120", f"'{text}' is not KEY=VALUE", where, hint))
+    lead = "value: "
+    shift = len(text) - len(value) - len(lead)
+    try:
+        raw = read_documents(lead + value, OUTSIDE)[0]
+    except SpecError as error:
+        moved = [replace(d, location=_shifted(d.location, shift, text)) for d in error.diagnostics]
+        raise SpecError(moved) from None
+    where = _shifted(raw.place.at("value").location, shift, text)
+    return key, ArgumentValue(raw.data["value"], where)
+
+
+def _shifted(where: Location | None, shift: int, text: str) -> Location:
+    """A place in what was read, which has our own key before the value, as one in `text`."""
+    start, end = (where.column, where.end_column) if where else (1, 1)
+    start = max(start + shift, 1)
+    return Location(OUTSIDE, 1, start, max(end + shift, start), text)
 
 
 def python_argument(value: object) -> ArgumentValue:
@@ -78,9 +119,8 @@ def python_argument(value: object) -> ArgumentValue:
 def bind_parameters(document: Document, arguments: Arguments) -> Bound:
     """Give every parameter of a topology its value, then evaluate `let`.
 
-    Raises:
-        SpecError: E111 a required parameter is missing, E112 an argument is unknown, E113 a
-            value is of the wrong kind.
+    What is wrong stands in its `faults`: E111 a required parameter is missing, E112 an argument
+    is unknown, E113 a value is of the wrong kind, and what expressions say.
     """
     return _Binder(document, arguments).run()
 
@@ -91,8 +131,10 @@ class _Binder:
         self.arguments = arguments
         self.names: dict[str, Value] = {}
         self.shown: dict[str, Scalar | str] = {}
+        self.places: dict[str, Location | None] = {}
         self.levels = range(0)
         self.faults: list[Diagnostic] = []
+        self.failed: set[str] = set()
 
     def run(self) -> Bound:
         self._refuse_unknown()
@@ -101,18 +143,36 @@ class _Binder:
         if CHANNELS not in declared:
             order.insert(1, CHANNELS)
         for name in order:
-            try:
-                self._parameter(name, declared.get(name, REQUIRED))
-            except SpecError as error:
-                self.faults.extend(error.diagnostics)
-        if self.faults:
-            raise SpecError(self.faults)
-        input_channels = self._input_channels(declared.get(INPUT_CHANNELS, CHANNELS))
-        for key, form in self.document.let.items():
-            self._define(key, form)
-        if self.faults:
-            raise SpecError(self.faults)
-        return Bound(self.names, self.levels, input_channels, tuple(self.shown.items()))
+            self._attempt(name, self._parameter, name, declared.get(name, REQUIRED))
+        input_channels: dict[int, int] = {}
+        form = declared.get(INPUT_CHANNELS, CHANNELS)
+        self._attempt(INPUT_CHANNELS, self._input_channels, form, input_channels)
+        if len(declared) + len(self.document.let) > MAX_NAMES:
+            message = f"'{self.document.name}' has more than {MAX_NAMES:,} parameters and values"
+            self.faults.append(Diagnostic("E304", message, self.document.key_at("let")))
+            return self._bound(input_channels)
+        for key, body in self.document.let.items():
+            self._attempt(key.partition("(")[0].strip(), self._define, key, body)
+        return self._bound(input_channels)
+
+    def _bound(self, input_channels: Mapping[int, int]) -> Bound:
+        return Bound(
+            self.names,
+            self.levels,
+            input_channels,
+            tuple(self.shown.items()),
+            self.places,
+            tuple(self.faults),
+            frozenset(self.failed),
+        )
+
+    def _attempt(self, name: str, step: Callable[..., None], *args: object) -> None:
+        """Give `name` its value. Where it gets none, what needs it is not reported again."""
+        try:
+            step(*args)
+        except SpecError as error:
+            self.faults.extend(independent(error.diagnostics, self.failed))
+            self.failed.update((name, "lo", "hi") if name == LEVELS else (name,))
 
     def _refuse_unknown(self) -> None:
         known = {LEVELS, CHANNELS, INPUT_CHANNELS, *self.document.parameters}
@@ -125,6 +185,8 @@ class _Binder:
     def _parameter(self, name: str, form: ParameterForm) -> None:
         given = self.arguments.get(name)
         where = given.location if given else self.document.at("parameters", name)
+        if given is None and isinstance(form, Located):
+            where = form.at("step" if isinstance(form, StepParameter) else "levels")
         if given is None and form == REQUIRED:
             message = f"'{self.document.name}' needs a value for '{name}'"
             hint = f"set it: --set {name}=..., or give it a default under 'parameters'"
@@ -136,6 +198,7 @@ class _Binder:
             value = given.value if given else form.step
             if not isinstance(value, str):
                 raise self._wrong(name, value, "the text of a step", where)
+            self.places[name] = parse_step(value, where).location
             self.names[name] = self.shown[name] = value
         else:
             number = self._number(name, given.value if given else form, where)
@@ -148,14 +211,18 @@ class _Binder:
             value = f"{value}..{value}"
         if not isinstance(value, str):
             raise self._wrong(name, value, "a range like 3..7", where)
-        start, stop, descending = parse_range(value, where)
+        try:
+            start, stop, descending = parse_range(value, where)
+        except SpecError as error:
+            said = error.diagnostics
+            hinted = [replace(d, hint=_LEVELS_HINT) if d.code == "E309" else d for d in said]
+            raise SpecError(hinted) from None
         first, last = (bound.evaluate(self.names) for bound in (start, stop))
         if first != int(first) or last != int(last):
             raise self._wrong(name, value, "a range of whole numbers", where)
         if descending or not 0 <= first <= last < MAX_LEVELS:
             message = f"'{value}' is no range of levels"
-            hint = "levels ascend, from 0 at the finest: levels=3..7"
-            raise SpecError(Diagnostic("E113", message, where, hint))
+            raise SpecError(Diagnostic("E113", message, where, _LEVELS_HINT))
         self.levels = range(int(first), int(last) + 1)
         self.names.update(lo=int(first), hi=int(last))
         self.shown[name] = f"{int(first)}..{int(last)}"
@@ -165,7 +232,9 @@ class _Binder:
             return expression_of(value, where).evaluate(self.names)
         raise self._wrong(name, value, "a number", where)
 
-    def _input_channels(self, form: ParameterForm) -> Mapping[int, int]:
+    def _input_channels(self, form: ParameterForm, by_level: dict[int, int]) -> None:
+        if LEVELS in self.failed:
+            return
         given = self.arguments.get(INPUT_CHANNELS)
         where = given.location if given else self.document.at("parameters", INPUT_CHANNELS)
         value: Data = given.value if given else _plain(form)
@@ -176,26 +245,28 @@ class _Binder:
             raise SpecError(Diagnostic("E113", message, where, hint))
         numbers = [self._number(INPUT_CHANNELS, v, where) for v in values]
         channels = [_whole_channels(INPUT_CHANNELS, n, where) for n in numbers]
-        by_level = dict(zip(self.levels, channels, strict=True))
+        by_level.update(zip(self.levels, channels, strict=True))
         self.names[INPUT_CHANNELS] = Table(by_level)
         same = len(set(channels)) == 1
         shown = scalar_text(channels[0]) if same else f"[{', '.join(map(str, channels))}]"
         self.shown[INPUT_CHANNELS] = channels[0] if same else shown
-        return by_level
 
     def _define(self, key: str, form: Scalar | str) -> None:
-        where = self.document.at("let", key)
-        try:
-            name, parameters = split_definition(key, self.document.key_at("let", key))
-            body = expression_of(form, where)
-            if name in self.names:
-                raise SpecError(Diagnostic("E104", f"'{name}' is defined already", where))
-            if parameters is None:
-                self.names[name] = body.evaluate(self.names)
-            else:
-                self.names[name] = Function(parameters, body, dict(self.names))
-        except SpecError as error:
-            self.faults.extend(error.diagnostics)
+        where = self.document.key_at("let", key)
+        name, parameters = split_definition(key, where)
+        body = expression_of(form, self.document.at("let", key))
+        if name in self.names:
+            raise SpecError(Diagnostic("E104", f"'{name}' is defined already", where))
+        if parameters is None:
+            self.names[name] = body.evaluate(self.names)
+            return
+        for used in sorted(body.names - set(self.names) - set(parameters)):
+            spot = body.location.find(used) if body.location else None
+            hint = suggest(used, {*self.names, *parameters}, "names here")
+            if used == name:
+                hint = "a function sees what stands before it, so not itself"
+            raise SpecError(Diagnostic("E302", f"unknown name '{used}'", spot, hint))
+        self.names[name] = Function(parameters, body, dict(self.names))
 
     def _wrong(self, name: str, value: object, expected: str, where: Location | None) -> SpecError:
         message = f"parameter '{name}' is {value!r}; expected {expected}"

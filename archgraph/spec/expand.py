@@ -5,7 +5,8 @@ What stays open is what needs types: steps keep their texts, with the names they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
@@ -16,57 +17,22 @@ from archgraph.expressions import (
     expand_template,
     parse_entry,
     parse_loop,
+    scalar_text,
 )
-from archgraph.spec.arguments import Arguments, Bound, bind_parameters
+from archgraph.expressions.template import HOLE
+from archgraph.spec.arguments import LEVELS as LEVELS_NAME
+from archgraph.spec.arguments import Arguments, bind_parameters
+from archgraph.spec.expanded import ExpandedEdge, ExpandedInput, ExpandedNode, ExpandedTopology
+from archgraph.spec.faults import certain, fits, independent
 from archgraph.spec.forms import expression_of
 from archgraph.spec.models import EdgeModel, InputModel, NodeModel, TopologyDocument
 from archgraph.spec.names import name_fault
 
-MAX_NODES = 100_000
+MAX_NODES, MAX_WORK = 10_000, 100_000
+MAX_ENTRY = 500
+# After so many faults the rest is not looked at; of many names not all are compared.
+MAX_FAULTS, MAX_COMPARED = 100, 500
 LEVELS = range(32)
-
-
-@dataclass(frozen=True)
-class ExpandedEdge:
-    """An operand: the value it reads, its own name and steps if the spec gave them."""
-
-    source: str
-    name: str | None
-    model: EdgeModel | None
-    location: Location | None
-
-
-@dataclass(frozen=True)
-class ExpandedNode:
-    """A node with its operands. `level` is None where only the inputs can tell."""
-
-    name: str
-    level: int | None
-    model: NodeModel
-    edges: tuple[ExpandedEdge, ...]
-    names: Names
-    location: Location | None
-
-
-@dataclass(frozen=True)
-class ExpandedInput:
-    """A feature map that the topology is given."""
-
-    name: str
-    level: int
-    channels: int
-    location: Location | None
-
-
-@dataclass(frozen=True)
-class ExpandedTopology:
-    """A topology without parameters: what `assemble` makes a graph of."""
-
-    document: TopologyDocument
-    bound: Bound
-    inputs: tuple[ExpandedInput, ...]
-    nodes: tuple[ExpandedNode, ...]
-    outputs: Mapping[int, tuple[str, Location | None]]
 
 
 @dataclass
@@ -79,13 +45,13 @@ class _Draft:
     location: Location | None
     level: int | None = None
     edges: list[ExpandedEdge] = field(default_factory=list)
+    faulty: bool = False
 
 
 def expand_topology(document: TopologyDocument, arguments: Arguments) -> ExpandedTopology:
     """Bind parameters, run generators, look every name up.
 
-    Raises:
-        SpecError: every mistake in names, parameters, levels and expressions, placed.
+    Every mistake in names, parameters, levels and expressions stands in `faults`, placed.
     """
     return _Expander(document, arguments).run()
 
@@ -99,32 +65,67 @@ class _Expander:
         self.faults: list[Diagnostic] = []
         self.inputs: dict[str, ExpandedInput] = {}
         self.drafts: dict[str, _Draft] = {}
+        self.work = 0
+        self.stopped = False
+        # Names that an earlier mistake kept from existing: who reads them is not to blame.
+        self.lost: list[list[str]] = []
 
     def run(self) -> ExpandedTopology:
-        self._attempt(self._read_inputs)
+        self._read_inputs()
         for model in self.document.nodes:
-            self._attempt(self._draft, model)
+            if not self._attempt(self._draft, model):
+                self._lose(model.name)
         seen: set[str] = set(self.inputs)
         for draft in self.drafts.values():
-            self._attempt(self._connect, draft, seen)
+            if not self._attempt(self._connect, draft, seen):
+                draft.faulty = True
             seen.add(draft.name)
         outputs: dict[int, tuple[str, Location | None]] = {}
         self._attempt(self._read_outputs, outputs)
-        if self.faults:
-            raise SpecError(self.faults)
+        if not outputs and not self.faults:
+            where, hint = self.document.at("outputs"), "name a node that exists for some level"
+            self.faults.append(Diagnostic("E114", "no output exists", where, hint))
+        found = list(independent(self.faults, self.bound.failed))
+        if self.document.doubtful or LEVELS_NAME in self.bound.failed:
+            found = certain(found)
+        faults = (*self.document.faults, *self.bound.faults, *found)
         nodes = tuple(
             ExpandedNode(d.name, d.level, d.model, tuple(d.edges), d.names, d.location)
             for d in self.drafts.values()
         )
         return ExpandedTopology(
-            self.document, self.bound, tuple(self.inputs.values()), nodes, outputs
+            self.document, self.bound, tuple(self.inputs.values()), nodes, outputs, faults
         )
 
-    def _attempt(self, step: Callable[..., None], *args: object) -> None:
+    def _attempt(self, step: Callable[..., None], *args: object) -> bool:
+        """Do one step, keep what is wrong with it, and tell whether all went well."""
+        if len(self.faults) >= MAX_FAULTS or self.stopped:
+            return False
         try:
             step(*args)
         except SpecError as error:
             self.faults.extend(error.diagnostics)
+            return False
+        return True
+
+    def _lose(self, template: str) -> None:
+        # HOLE has a group, so every second part is the inside of a hole.
+        parts = HOLE.split(template)[::2]
+        broken = next((i for i, part in enumerate(parts) if "<" in part), None)
+        if broken is not None:
+            parts = [*parts[:broken], parts[broken].partition("<")[0], ""]
+        self.lost.append(parts)
+
+    def _is_lost(self, name: str) -> bool:
+        return any(fits(name, parts) for parts in self.lost)
+
+    def _spend(self, steps: int, where: Location | None) -> None:
+        """Loops in loops and long lists add up; no spec may keep the compiler busy for long."""
+        self.work += steps
+        if self.work > MAX_WORK:
+            self.stopped = True
+            message = f"this takes too long: the loops of '{self.document.name}' make more than"
+            raise SpecError(Diagnostic("E304", f"{message} {MAX_WORK:,} steps", where))
 
     # --- inputs ----------------------------------------------------------------------------
 
@@ -132,15 +133,22 @@ class _Expander:
         form = self.document.inputs
         if isinstance(form, str):
             for each in self.bound.levels:
-                self._add_input(form, each, self._names(each), self.document.at("inputs"))
+                where = self.document.at("inputs")
+                if not self._attempt(self._add_input, form, each, self._names(each), where):
+                    self._lose(form)
+                    break
             return
         for model in [form] if isinstance(form, InputModel) else form:
-            for names, level in self._instances(model):
-                if level is None:
-                    message = f"input '{model.name}' has no level"
-                    hint = "say 'level:' or give it a 'for: l in lo..hi'"
-                    raise SpecError(Diagnostic("E201", message, model.at(), hint))
-                self._add_input(model.name, level, names, model.at("name"))
+            if not self._attempt(self._read_input, model):
+                self._lose(model.name)
+
+    def _read_input(self, model: InputModel) -> None:
+        for names, level in self._instances(model):
+            if level is None:
+                message = f"input '{model.name}' has no level"
+                hint = "say 'level:' or give it a 'for: l in lo..hi'"
+                raise SpecError(Diagnostic("E201", message, model.at("name"), hint))
+            self._add_input(model.name, level, names, model.at("name"))
 
     def _add_input(self, text: str, level: int, names: Names, where: Location | None) -> None:
         name = expand_template(text, names, where)
@@ -151,10 +159,12 @@ class _Expander:
             message = f"there are two inputs '{name}'"
             hint = "put the level into the name: in<l>"
             raise SpecError(Diagnostic("E104", message, where, hint))
-        channels = self.bound.input_channels.get(level)
-        if channels is None:
+        levels = self.bound.levels
+        if level not in levels:
             message = f"input '{name}' is at level {level}, outside of 'levels'"
-            raise SpecError(Diagnostic("E201", message, where))
+            hint = f"levels are {levels[0]}..{levels[-1]}" if levels else ""
+            raise SpecError(Diagnostic("E201", message, where, hint))
+        channels = self.bound.input_channels.get(level, 1)  # missing only after a fault
         self.inputs[name] = ExpandedInput(name, level, channels, where)
 
     # --- nodes -----------------------------------------------------------------------------
@@ -167,33 +177,33 @@ class _Expander:
 
     def _instances(self, model: NodeModel | InputModel) -> Iterator[tuple[Names, int | None]]:
         """For every value of the loop, the names in scope and the level, if it is known here."""
-        if model.for_ is None:
-            rounds: list[dict[str, Value]] = [self._names()]
-        else:
+        outer: dict[str, Value] = self._names()
+        rounds: Iterable[Names] = [outer]
+        if model.for_ is not None:
             loop = parse_loop(model.for_, model.at("for"))
-            if loop.variable in self.bound.names:
+            if loop.variable in outer:
                 message = f"the loop variable '{loop.variable}' hides a name of the document"
                 raise SpecError(Diagnostic("E104", message, model.at("for")))
-            values = loop.values(self.bound.names)
-            rounds = [{**self.bound.names, loop.variable: value} for value in values]
+            # No copies: there may be many rounds, and many names.
+            rounds = (ChainMap({loop.variable: value}, outer) for value in loop.values(outer))
+        stated = None if model.level is None else expression_of(model.level, model.at("level"))
         for names in rounds:
-            level = names.get("l")
-            if model.level is not None:
-                level = expression_of(model.level, model.at("level")).evaluate(names)
-            if isinstance(level, bool) or not isinstance(level, int | float | None):
-                level = None
-            if level is not None and (level != int(level) or int(level) not in LEVELS):
-                message = f"level {level} is not a whole number from 0 to {LEVELS[-1]}"
-                raise SpecError(Diagnostic("E201", message, model.at("level")))
-            yield names, None if level is None else int(level)
+            self._spend(1, model.at("for"))
+            level = stated.evaluate(names) if stated else names.get("l")
+            if isinstance(level, int | float) and not isinstance(level, bool) and level in LEVELS:
+                yield names, int(level)
+            elif isinstance(level, int | float):
+                message = f"level {scalar_text(level)} is not a whole number from 0 to {LEVELS[-1]}"
+                raise SpecError(Diagnostic("E201", message, model.at("level" if stated else "for")))
+            else:
+                yield names, None
 
     def _draft(self, model: NodeModel) -> None:
+        where = model.at("name")
+        condition = None if model.when is None else expression_of(model.when, model.at("when"))
         for names, level in self._instances(model):
-            if model.when is not None:
-                condition = expression_of(model.when, model.at("when"))
-                if not condition.evaluate(names):
-                    continue
-            where = model.at("name")
+            if condition and not condition.evaluate(names):
+                continue
             name = expand_template(model.name, names, where)
             fault = name_fault(name, where)
             if fault:
@@ -206,7 +216,8 @@ class _Expander:
                 message = f"'{name}' is already {what}{line}"
                 raise SpecError(Diagnostic("E104", message, where, hint))
             if len(self.drafts) >= MAX_NODES:
-                message = f"more than {MAX_NODES} nodes"
+                self.stopped = True
+                message = f"more than {MAX_NODES:,} nodes"
                 raise SpecError(Diagnostic("E304", message, model.at("for")))
             self.drafts[name] = _Draft(name, model, names, where, level)
 
@@ -221,8 +232,11 @@ class _Expander:
                 message = f"node '{draft.name}' does not say what it reads"
                 hint = "write 'from: [in<l>, ...]'"
                 raise SpecError(Diagnostic("E106", message, draft.location, hint))
-            self._attempt(self._operand, draft, form, model.at(*path), seen)
-        if not draft.edges and not self.faults:
+            if not self._attempt(self._operand, draft, form, model.at(*path), seen):
+                draft.faulty = True
+        if draft.faulty:
+            return
+        if not draft.edges:
             message = f"no input of node '{draft.name}' exists"
             hint = "give it a 'when', or an entry without 'maybe'"
             raise SpecError(Diagnostic("E118", message, draft.location, hint))
@@ -235,6 +249,10 @@ class _Expander:
         mapping = form if isinstance(form, EdgeModel) else None
         text = form.from_ if isinstance(form, EdgeModel) else form
         where = mapping.at("from") if mapping else where
+        self._spend(1, where)
+        if len(text) > MAX_ENTRY:
+            message = f"an entry of {len(text):,} characters; at most {MAX_ENTRY}"
+            raise SpecError(Diagnostic("E304", message, where))
         source = self._choose(parse_entry(text, where), draft, where, seen)
         if source is None:
             return
@@ -262,6 +280,9 @@ class _Expander:
                 return name
             if name in self.drafts:
                 raise SpecError(self._later(name, draft, spot))
+            if self._is_lost(name):
+                draft.faulty = True
+                return None
         if entry.optional:
             return None
         spot = where.find(entry.candidates[-1]) if where else None
@@ -277,14 +298,18 @@ class _Expander:
         return Diagnostic("E103", message, where, hint)
 
     def _unknown(self, name: str, what: str, known: set[str], where: Location | None) -> Diagnostic:
-        hint = suggest(name, known | set(self.drafts), "names here")
+        # Names that begin like it come first: comparing all of many takes long.
+        names = sorted(known | set(self.drafts), key=lambda other: other[:2] != name[:2])
+        hint = suggest(name, names[:MAX_COMPARED], "names here")
         return Diagnostic("E102", f"{what}, which does not exist", where, hint)
 
     def _common_level(self, draft: _Draft) -> None:
         levels = {self._level(edge.source) for edge in draft.edges}
         if len(levels) == 1:
             draft.level = levels.pop()
-        elif draft.edges:
+        elif any(self.drafts[e.source].faulty for e in draft.edges if e.source in self.drafts):
+            draft.faulty = True  # the level of what it reads is not known, which was said
+        else:
             message = f"the level of node '{draft.name}' is not known: its inputs differ"
             hint = "say 'level:' on the node, or name the loop variable 'l'"
             raise SpecError(Diagnostic("E201", message, draft.location, hint))
@@ -304,8 +329,25 @@ class _Expander:
         for key, text in form.items():
             where = self.document.at("outputs", key)
             key_place = self.document.key_at("outputs", key)
-            level = int(expression_of(key, key_place).evaluate(self.bound.names))
-            self._attempt(self._output, outputs, level, text, self._names(level), where)
+            self._attempt(self._output_at, outputs, key, key_place, text, where)
+
+    def _output_at(
+        self,
+        outputs: dict[int, tuple[str, Location | None]],
+        key: str,
+        key_place: Location | None,
+        text: str,
+        where: Location | None,
+    ) -> None:
+        level = expression_of(key, key_place).evaluate(self.bound.names)
+        if isinstance(level, bool) or level not in LEVELS:
+            message = f"outputs stand under their levels; '{key}' is not one"
+            hint = "write 'outputs: {3: name}', or 'outputs: name<l>' for all levels"
+            raise SpecError(Diagnostic("E113", message, key_place, hint))
+        if int(level) in outputs:
+            message = f"level {int(level)} has an output already"
+            raise SpecError(Diagnostic("E104", message, key_place))
+        self._output(outputs, int(level), text, self._names(int(level)), where)
 
     def _output(
         self,
@@ -316,6 +358,9 @@ class _Expander:
         where: Location | None,
     ) -> None:
         known = {**self.inputs, **self.drafts}
+        if len(text) > MAX_ENTRY:
+            message = f"an entry of {len(text):,} characters; at most {MAX_ENTRY}"
+            raise SpecError(Diagnostic("E304", message, where))
         entry = parse_entry(text, where)
         tried: list[str] = []
         for candidate in entry.candidates:
@@ -326,16 +371,18 @@ class _Expander:
             actual = self._level(name)
             if actual is not None and actual != level:
                 message = f"the output of level {level} is '{name}', which is at level {actual}"
-                raise SpecError(Diagnostic("E115", message, where))
+                hint = suggest(name, self._at_level(level), f"at level {level}")
+                raise SpecError(Diagnostic("E115", message, where, hint))
             outputs[level] = (name, where)
             return
-        if entry.optional:
+        if entry.optional or any(self._is_lost(name) for name in tried):
             return
         shown = " nor ".join(f"'{name}'" for name in tried)
-        neither = "neither " if len(tried) > 1 else ""
-        message = f"there is no output of level {level}: {neither}{shown} does not exist"
-        if len(tried) > 1:
-            message = f"there is no output of level {level}: neither {shown} exists"
-        same = [name for name in known if self._level(name) == level]
-        hint = suggest(tried[-1], same, f"at level {level}")
+        missing = f"neither {shown} exists" if len(tried) > 1 else f"{shown} does not exist"
+        message = f"there is no output of level {level}: {missing}"
+        hint = suggest(tried[-1], self._at_level(level), f"at level {level}")
         raise SpecError(Diagnostic("E114", message, where, hint))
+
+    def _at_level(self, level: int) -> list[str]:
+        names = [*self.inputs, *self.drafts]
+        return [name for name in names if self._level(name) == level][:MAX_COMPARED]

@@ -58,17 +58,21 @@ def _step_of(form: str | StepMapping, location: Location | None) -> Step:
     return replace(step, when=when)
 
 
-def with_arguments(step: Step, given: Mapping[str, Scalar | str], owner: Located) -> Step:
-    """The step with the arguments that `with` of `owner` gives.
+def with_arguments(
+    step: Step, given: Mapping[str, Scalar | str], owner: Located, *path: str
+) -> Step:
+    """The step with the arguments `given`, which stand under `path` (`with`) of `owner`.
 
     Raises:
         SpecError: an argument stands in the step's text already.
     """
     arguments = list(step.arguments)
+    path = path or ("with",)
     for key, value in given.items():
         if step.argument(key):
             message = f"'{key}' is given in the step and under 'with'"
-            raise SpecError(Diagnostic("E306", message, owner.at("with", key)))
+            hint = "delete one of the two"
+            raise SpecError(Diagnostic("E306", message, owner.key_at(*path, key), hint))
         text = value if isinstance(value, str) else scalar_text(value)
-        arguments.append(Argument(key, text, owner.at("with", key)))
+        arguments.append(Argument(key, text, owner.at(*path, key)))
     return replace(step, arguments=tuple(arguments))

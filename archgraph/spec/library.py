@@ -15,10 +15,13 @@ from pathlib import Path
 from archgraph.errors import Diagnostic, InputOutputError, Location, SpecError, suggest
 from archgraph.spec.models import BlockDocument, TopologyDocument, kind_of, make_document
 from archgraph.spec.names import DOCUMENT_NAME
-from archgraph.spec.reader import Data, Place, RawDocument, read_documents
+from archgraph.spec.reader import MAX_BYTES, Data, Place, RawDocument, read_documents
 
 SUFFIXES = (".yaml", ".yml")
-_HEADS = re.compile(r"^(block|topology|backbone|model):[ \t]+([A-Za-z][\w-]*)", re.MULTILINE)
+MAX_CHAIN, MAX_DOCUMENTS = 64, 100
+_HEADS = re.compile(
+    r"""^(?:block|topology|backbone|model):[ \t]+["']?([A-Za-z][\w-]*)""", re.MULTILINE
+)
 
 
 @dataclass
@@ -99,7 +102,9 @@ class Library:
         for folder in ([file.path.parent] if file else []) + [self.root]:
             path = self._index(folder).get(name)
             if path and (self._display(path), name) not in skip:
-                return self.read(path), name
+                found = self.read(path)
+                if name in found.documents:  # else the index took text for the head of one
+                    return found, name
         return None
 
     def names(self, near: str | None = None) -> set[str]:
@@ -133,6 +138,9 @@ class Library:
             return raw
         chain = (*chain, (file.display, name))
         where = raw.place.at("extends").location
+        if len(chain) > MAX_CHAIN:
+            message = f"more than {MAX_CHAIN} documents extend one another"
+            raise SpecError(Diagnostic("E110", message, where))
         found = self.find(base_name, file.display, frozenset(chain))
         if found is None:
             if any(base_name == known for _, known in chain):
@@ -162,11 +170,13 @@ class Library:
             index: dict[str, Path] = {}
             for path in sorted(_yaml_files(folder, deep=folder == self.root)):
                 try:
+                    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+                        continue
                     text = path.read_text("utf-8", errors="replace")
                 except OSError:
                     continue
                 for match in _HEADS.finditer(text):
-                    index.setdefault(match[2], path.resolve())
+                    index.setdefault(match[1], path.resolve())
             self._indexes[folder] = index
         return self._indexes[folder]
 
@@ -186,6 +196,9 @@ def _main_document(file: SpecFile) -> str:
 def _by_name(raws: list[RawDocument]) -> dict[str, RawDocument]:
     found: dict[str, RawDocument] = {}
     faults: list[Diagnostic] = []
+    if len(raws) > MAX_DOCUMENTS:
+        message = f"a file has at most {MAX_DOCUMENTS} documents"
+        raise SpecError(Diagnostic("E007", message, raws[MAX_DOCUMENTS].place.location))
     for raw in raws:
         try:
             kind = kind_of(raw)
@@ -273,11 +286,14 @@ def _remove_nodes(
     if not isinstance(nodes, list):
         return
     known = [str(_node_name(node)) for node in nodes]
+    faults: list[Diagnostic] = []
     for i, name in enumerate(wanted):
         if name not in known:
             where: Location = place.at(i).location
             hint = suggest(str(name), known, "it has")
-            raise SpecError(Diagnostic("E117", f"there is no node '{name}' to remove", where, hint))
+            faults.append(Diagnostic("E117", f"there is no node '{name}' to remove", where, hint))
+    if faults:
+        raise SpecError(faults)
     kept = [i for i, name in enumerate(known) if name not in wanted]
     data["nodes"] = [nodes[i] for i in kept]
     old = children["nodes"]

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from archgraph.errors import Diagnostic, Location, SpecError, nearest, suggest
-from archgraph.spec.faults import fault
+from archgraph.spec.faults import GIVEN, UNKNOWN_KEYS, faults_of
 from archgraph.spec.reader import Place, RawDocument
 
 Scalar = bool | int | float
@@ -57,10 +57,11 @@ class Located(BaseModel):
         # Done here rather than by `extra="forbid"`, so that the message can name the keys.
         if isinstance(data, dict) and cls.model_config.get("extra") == "forbid":
             known = cls.known_keys()
-            for key in data:
-                if key not in known:
-                    listed = ", ".join(known)
-                    raise PydanticCustomError("unknown_key", "{key}", {"key": key, "known": listed})
+            unknown = [key for key in data if key not in known]
+            if unknown:
+                free = [key for key in known if key not in data]
+                context = {"keys": unknown, "free": free, "known": known}
+                raise PydanticCustomError(UNKNOWN_KEYS, "keys", context)
         return data
 
     def _attach(self, place: Place) -> Self:
@@ -91,6 +92,8 @@ def _attach_value(value: object, place: Place) -> None:
 
 def _form(value: object) -> str | None:
     """Which of the ways to write a thing this is."""
+    if value is None:
+        return "nothing"
     if isinstance(value, bool | int | float):
         return "number"
     forms: list[tuple[type | tuple[type, ...], str]] = [
@@ -193,6 +196,10 @@ class Defaults(Located):
         """The parameters that every use of `block` in this document gets."""
         return (self.__pydantic_extra__ or {}).get(block, {})
 
+    def block_names(self) -> list[str]:
+        """The blocks that have such parameters."""
+        return list(self.__pydantic_extra__ or {})
+
 
 Entries = Annotated[
     Text
@@ -253,6 +260,9 @@ class Document(Located):
 
     kind: ClassVar[str] = ""
 
+    _faults: tuple[Diagnostic, ...] = PrivateAttr(default=())
+    _doubtful: bool = PrivateAttr(default=False)
+
     archgraph: Literal[1] = 1
     doc: str = ""
     extends: str | None = None
@@ -267,6 +277,16 @@ class Document(Located):
         """The name of the document, which stands under its kind."""
         name: str = getattr(self, self.kind)
         return name
+
+    @property
+    def faults(self) -> tuple[Diagnostic, ...]:
+        """Keys that were left out because nobody knows them."""
+        return self._faults
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether what was left out may have given a name, so that unknown names mean little."""
+        return self._doubtful
 
 
 class BlockDocument(Document):
@@ -303,6 +323,8 @@ KINDS: Mapping[str, type[Document]] = {
     "block": BlockDocument,
     "topology": TopologyDocument,
 }
+# Kinds that the language plans and this version does not read.
+LATER_KINDS = ("backbone", "model")
 
 
 def kind_of(raw: RawDocument) -> str:
@@ -318,6 +340,9 @@ def kind_of(raw: RawDocument) -> str:
     where = (place.key if place else None) or raw.place.location
     kinds = " or ".join(f"'{kind}: NAME'" for kind in KINDS)
     later = next((key for key in keys if key in KINDS), None)
+    if keys and keys[0] in LATER_KINDS:
+        message = f"documents of kind '{keys[0]}' cannot be read yet"
+        raise SpecError(Diagnostic("E108", message, where, f"this version reads {kinds}"))
     if later:
         hint = f"move '{later}' to the top"
     elif keys and nearest(keys[0], KINDS):
@@ -328,17 +353,39 @@ def kind_of(raw: RawDocument) -> str:
     raise SpecError(Diagnostic("E108", message, where, hint))
 
 
+# Misspelt keys that give no name to anything.
+_HARMLESS = {
+    f"did you mean '{key}'?"
+    for key in "act bias block defaults doc down fuse norm padding passes pin project settings"
+    " up use with".split()
+}
+
+
 def make_document(raw: RawDocument) -> BlockDocument | TopologyDocument:
     """The document in `raw`.
 
+    A document whose only faults are unknown keys (E101) is made without them, so that its other
+    mistakes are found too; its `faults` hold them, and whoever uses it reports them.
+
     Raises:
-        SpecError: every unknown key (E101), missing key (E106) and wrong type (E107).
+        SpecError: every missing key (E106) and wrong type (E107), with the unknown keys.
     """
     model = BlockDocument if kind_of(raw) == "block" else TopologyDocument
-    try:
-        document = model.model_validate(raw.data)
-    except ValidationError as error:
-        # Loud and whole: one diagnostic for each entry, none twice.
-        raise SpecError([fault(dict(e), raw.place) for e in error.errors()]) from None
-    document._attach(raw.place)
-    return document
+    data, found = raw.data, list[Diagnostic]()
+    excused: set[tuple[str | int, ...]] = set()
+    while True:
+        try:
+            document = model.model_validate(data)
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            more, rest = faults_of(errors, raw.place, data, excused)
+            found.extend(more)
+            if rest == data:
+                raise SpecError(found) from None
+            data = rest
+        else:
+            document._faults = tuple(dict.fromkeys(found))
+            harmless = (f.hint in _HARMLESS or f.hint.endswith(GIVEN) for f in found)
+            document._doubtful = not all(harmless)
+            document._attach(raw.place)
+            return document

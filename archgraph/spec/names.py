@@ -8,6 +8,7 @@ import re
 from archgraph.errors import Diagnostic, Location
 
 NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+MAX_LENGTH = 100
 DOCUMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 # Public attributes of torch.nn.Module (a test compares): a node of this name would hide one.
 MODULE_ATTRIBUTES = frozenset(
@@ -28,12 +29,17 @@ RESERVED = MODULE_ATTRIBUTES | OWN_NAMES
 
 def name_fault(name: str, where: Location | None, what: str = "a node") -> Diagnostic | None:
     """Why `name` may not name a node or an input, or None if it may."""
+    if len(name) > MAX_LENGTH:
+        message = f"a name of {len(name):,} characters cannot name {what}"
+        return Diagnostic("E105", message, where, f"names have at most {MAX_LENGTH}")
     if not NODE_NAME.match(name):
         hint = "names are letters, digits and '_', and start with a letter"
         return Diagnostic("E105", f"'{name}' cannot name {what}", where, hint)
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         return Diagnostic("E105", f"'{name}' is a word of Python", where, "choose another name")
     if name in RESERVED:
-        hint = "it would hide something that every torch module has; choose another name"
+        hint = "every torch module has something of this name; choose another"
+        if name in OWN_NAMES:
+            hint = "generated modules use this name themselves; choose another"
         return Diagnostic("E105", f"'{name}' is reserved", where, hint)
     return None
