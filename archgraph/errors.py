@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
+# How many characters of a source line an excerpt shows.
+EXCERPT = 200
+
 
 class Severity(Enum):
     """How much a diagnostic matters: an error stops the compiler, a warning does not."""
@@ -116,12 +119,19 @@ class Diagnostic:
 def _excerpt(location: Location) -> list[str]:
     """The source line and a line of carets under the span, tabs kept so that both line up."""
     number = str(location.line)
+    text = location.text.rstrip()
     start = location.column - 1
     end = max(location.end_column - 1, start + 1)
-    end = max(min(end, len(location.text)), start + 1)
-    lead = "".join("\t" if c == "\t" else " " for c in location.text[:start].ljust(start))
+    end = max(min(end, len(text)), start + 1)
+    if len(text) > EXCERPT:
+        # A window of a very long line, so that a thousand mistakes in it stay readable.
+        first = max(start - EXCERPT // 2, 0)
+        end = min(end, start + EXCERPT // 2)
+        text = text[first : first + EXCERPT]
+        start, end = start - first, end - first
+    lead = "".join("\t" if c == "\t" else " " for c in text[:start].ljust(start))
     return [
-        f"  {number} | {location.text.rstrip()}",
+        f"  {number} | {text}",
         f"  {' ' * len(number)} | {lead}{'^' * (end - start)}",
     ]
 

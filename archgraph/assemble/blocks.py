@@ -50,6 +50,10 @@ def assemble_block(document: BlockDocument, library: Library) -> Block:
         SpecError: every mistake in it and in the blocks it uses, placed.
     """
     file = _file_of(document)
+    if document.name in BUILTIN_NAMES or document.name in FUSIONS:
+        message = f"'{document.name}' is built in, so a block of this name would never be found"
+        where = document.at(document.kind)
+        raise SpecError(Diagnostic("E105", message, where, "choose another name"))
     blocks = Blocks(library, file)
     block = blocks.convert(document, ((file or "", document.name),))
     if blocks.faults:

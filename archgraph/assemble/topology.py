@@ -159,7 +159,9 @@ class _Assembler:
                 message = f"node '{node.name}' has 'use' and '{key}'"
                 raise SpecError(Diagnostic("E119", message, model.key_at(key), hint))
         chain = steps_of(model.use, model, "use") or ()
-        if model.with_ and len(chain) == 1:
+        if model.with_:
+            if len(chain) != 1:
+                raise SpecError(_stray(model, "with", "it belongs to a single 'use'"))
             chain = (with_arguments(chain[0], model.with_, model),)
         if not chain:
             message = f"node '{node.name}' uses nothing"
@@ -178,6 +180,16 @@ class _Assembler:
         owner: Located = model if model.fuse is not None else defaults
         form = model.fuse if model.fuse is not None else defaults.fuse
         chain = steps_of(form, owner, "fuse")
+        if model.with_:
+            raise SpecError(
+                _stray(model, "with", "it belongs to 'use'; write 'fuse: fast eps=0.1'")
+            )
+        if chain and len(chain) > 1:
+            message = f"node '{node.name}' has {len(chain)} fusions"
+            hint = "a node fuses once; what follows is its 'block'"
+            raise SpecError(Diagnostic("E119", message, owner.at("fuse", 1), hint))
+        if chain and chain[0].when:
+            raise SpecError(_undecided("a fusion", chain[0], "give the node itself a 'when'"))
         if not chain:
             message = f"node '{node.name}' says neither 'fuse' nor 'use'"
             hint = "write 'fuse: sum' on the node or under defaults.node"
@@ -272,6 +284,16 @@ class _Assembler:
         return tuple(done)
 
 
+def _stray(model: NodeModel, key: str, hint: str) -> Diagnostic:
+    return Diagnostic("E119", f"'{key}' has nothing to act on here", model.key_at(key), hint)
+
+
+def _undecided(what: str, step: Step, hint: str) -> Diagnostic:
+    """A condition where nothing would look at it."""
+    where = step.when.location if step.when else step.location
+    return Diagnostic("E119", f"{what} has no 'when'", where or step.location, hint)
+
+
 def pass_steps(document: TopologyDocument) -> tuple[Step, ...]:
     """The passes that a document lists.
 
@@ -282,7 +304,10 @@ def pass_steps(document: TopologyDocument) -> tuple[Step, ...]:
     found: list[Diagnostic] = []
     for i, form in enumerate(document.passes):
         try:
-            steps.extend(steps_of(form, document, "passes", i) or ())
+            chain = steps_of(form, document, "passes", i) or ()
+            hint = "list the pass or leave it out"
+            found.extend(_undecided("a pass", step, hint) for step in chain if step.when)
+            steps.extend(chain)
         except SpecError as error:
             found.extend(error.diagnostics)
     if found:

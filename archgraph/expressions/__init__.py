@@ -13,10 +13,9 @@ from archgraph.expressions.expression import (
     Table,
     Value,
     scalar_text,
-    squeezed,
 )
 from archgraph.expressions.grammar import Scalar
-from archgraph.expressions.parser import parse_expression
+from archgraph.expressions.parser import parse_expression, squeezed
 from archgraph.expressions.step import Argument, Step, parse_step, parse_steps
 from archgraph.expressions.template import Entry, Loop, expand_template, parse_entry, parse_loop
 

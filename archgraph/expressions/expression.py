@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -127,11 +126,6 @@ def scalar_text(value: Scalar) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value)
-
-
-def squeezed(text: str) -> str:
-    """An expression without blanks, as steps write it; words like `if` need theirs."""
-    return text if re.search(r"\b(if|else|and|or|not)\b", text) else text.replace(" ", "")
 
 
 def _from_tree(tree: ast.expr, location: Location | None) -> Expression:
@@ -275,10 +269,15 @@ class _Evaluator:
             raise self.unknown(function, node)
         low, high, builtin = BUILTINS[function.id]
         if not low <= len(values) <= high:
-            wanted = str(low) if low == high else f"{low} to {high}"
-            message = f"{function.id} takes {wanted} arguments, not {len(values)}"
-            raise self.expression.error("E305", message, node)
+            raise self._wrong_count(function.id, low, high, values, node)
         return self._run(node, builtin, values)
+
+    def _wrong_count(
+        self, name: str, low: int, high: int, values: list[Scalar], node: ast.Call
+    ) -> SpecError:
+        wanted = str(low) if low == high else f"{low} to {high}"
+        message = f"{name} takes {wanted} argument{'s' * (high > 1)}, not {len(values)}"
+        return self.expression.error("E305", message, node)
 
     def unknown(self, function: ast.Name, call: ast.Call) -> SpecError:
         """A call of something that is no function."""
@@ -291,8 +290,8 @@ class _Evaluator:
         self, name: str, function: Function, values: list[Scalar], node: ast.Call
     ) -> Scalar:
         if len(values) != len(function.parameters):
-            message = f"{name} takes {len(function.parameters)} arguments, not {len(values)}"
-            raise self.expression.error("E305", message, node)
+            count = len(function.parameters)
+            raise self._wrong_count(name, count, count, values, node)
         names = {**function.names, **dict(zip(function.parameters, values, strict=True))}
         with self.budget.call(self.expression, node):
             return _Evaluator(function.body, names, self.budget).value(function.body.tree)

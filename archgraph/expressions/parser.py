@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 
 from archgraph.errors import Location
@@ -50,3 +51,8 @@ def _check(expression: Expression) -> None:
         message = objection(node)
         if message:
             raise expression.error("E301", message, node)
+
+
+def squeezed(text: str) -> str:
+    """An expression without blanks, as steps write it; words like `if` need theirs."""
+    return text if re.search(r"\b(if|else|and|or|not)\b", text) else text.replace(" ", "")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from archgraph.errors import Diagnostic, PassError
+from archgraph.errors import ArchgraphError, Diagnostic, Location, PassError
 from archgraph.ir import Model, Stage, verify
 
 
@@ -26,11 +26,14 @@ class Rewrites:
 class Pass:
     """A rewrite of a model. A frozen dataclass; its fields are its options.
 
-    `rewrite` gets a copy of the graph that it may edit freely.
+    `rewrite` gets a copy of the graph that it may edit freely. `location` is where a document
+    lists the pass, for errors that concern the pass as a whole.
     """
 
     name: ClassVar[str]
     stage: ClassVar[Stage]
+
+    location: Location | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     def rewrite(self, model: Model) -> Rewrites:
         """Rewrite the model.
@@ -72,7 +75,11 @@ def run_pass(step: Pass, model: Model) -> PassResult:
         )
         raise PassError(Diagnostic("E403", message))
     verify(model.graph)
-    done = step.rewrite(Model(model.graph.copy(), model.blocks))
+    try:
+        done = step.rewrite(Model(model.graph.copy(), model.blocks))
+    except ArchgraphError as error:
+        found = [replace(d, location=d.location or step.location) for d in error.diagnostics]
+        raise type(error)(found) from None
     verify(done.model.graph, after=step.name)
     return PassResult(step.name, model, done.model, done.log, done.kept)
 

@@ -24,6 +24,7 @@ from archgraph.expressions import (
     scalar_text,
 )
 from archgraph.ir import (
+    MAX_NODES,
     NUMBER,
     Block,
     BlockNode,
@@ -49,6 +50,9 @@ from archgraph.ir.signature import (
     unknown_block,
 )
 
+# Blocks in blocks: deeper than any network needs, and no danger to the stack.
+MAX_DEPTH = 64
+
 
 @dataclass(frozen=True)
 class Context:
@@ -66,6 +70,7 @@ class Context:
     override: Settings = INHERIT
     like: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    depth: int = 0
 
 
 class Builder:
@@ -81,22 +86,33 @@ class Builder:
         self.blocks = blocks
         self.types: dict[str, FeatureType] = {}
 
-    def add(self, name: str, op: Op, operands: Sequence[str], context: Context) -> str:
+    def add(
+        self,
+        name: str,
+        op: Op,
+        operands: Sequence[str],
+        context: Context,
+        where: Location | None = None,
+    ) -> str:
         """Add one operator and return its name.
 
         Raises:
-            SpecError: the operands do not fit, placed at the context's location.
+            SpecError: the operands do not fit; placed at `where`, else at the context's place.
         """
+        where = where or context.location
+        if len(self.graph) >= MAX_NODES:
+            message = f"the network has more than {MAX_NODES:,} operators"
+            raise SpecError(Diagnostic("E304", message, where))
         most = op.arity[1]
         if most is not None and len(operands) > most:
-            raise _too_many(op.kind, most, len(operands), context.location)
+            raise _too_many(op.kind, most, len(operands), where)
         if len(operands) < op.arity[0]:
             message = f"'{op.kind}' needs {op.arity[0]} inputs, not {len(operands)}"
-            raise SpecError(Diagnostic("E215", message, context.location))
+            raise SpecError(Diagnostic("E215", message, where))
         try:
             self.types[name] = op.infer([self.types[operand] for operand in operands])
         except SpecError as error:
-            raise placed(error, context.location) from None
+            raise placed(error, where) from None
         edges = [
             Edge(operand, context.aliases.get(operand) or operand.rpartition(".")[2])
             for operand in operands
@@ -180,7 +196,7 @@ class Builder:
                 message = "'resize' needs a value of the target level, which only 'up' edges have"
                 raise SpecError(Diagnostic("E203", message, step.location or context.location))
             operands = [operands[0], context.like]
-        return self.add(path, op, operands, context)
+        return self.add(path, op, operands, context, step.location)
 
     def _block(
         self,
@@ -194,6 +210,9 @@ class Builder:
         settings = context.settings.updated(block.settings).updated(context.override)
         if len(operands) > 1:
             raise _too_many(block.name, 1, len(operands), context.location)
+        if context.depth > MAX_DEPTH:
+            message = f"more than {MAX_DEPTH} blocks stand inside one another"
+            raise SpecError(Diagnostic("E110", message, context.location))
         names: dict[str, Value] = {
             "x": {"channels": x.channels, "level": x.level},
             "settings": settings.attributes(),
@@ -201,7 +220,14 @@ class Builder:
         try:
             arguments = self._bind(block, values, names, context.location)
             self._define(block, names)
-            inner = replace(context, names=names, settings=settings, scope=path, override=INHERIT)
+            inner = replace(
+                context,
+                names=names,
+                settings=settings,
+                scope=path,
+                override=INHERIT,
+                depth=context.depth + 1,
+            )
             existing: dict[str, str] = {"x": operands[0]}
             latest = operands[0]
             for node in block.nodes:

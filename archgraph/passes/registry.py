@@ -51,7 +51,7 @@ def _make_pass(step: Step, names: Names) -> Pass:
         hint = suggest(step.use, known, "passes")
         raise SpecError(Diagnostic("E109", f"'{step.use}' {what}", step.location, hint))
     kind = PASSES[step.use]
-    options = {field.name: field for field in fields(kind)}
+    options = {field.name: field for field in fields(kind) if field.name != "location"}
     values: dict[str, int] = {}
     for argument in step.arguments:
         if argument.key not in options:
@@ -67,4 +67,4 @@ def _make_pass(step: Step, names: Names) -> Pass:
             hint = f"write '{step.use} {name}=...'"
             message = f"'{step.use}' needs '{name}'"
             raise SpecError(Diagnostic("E111", message, step.location, hint))
-    return kind(**values)
+    return kind(**values, location=step.location)

@@ -191,7 +191,11 @@ class _Binder:
             message = f"'{self.document.name}' needs a value for '{name}'"
             hint = f"set it: --set {name}=..., or give it a default under 'parameters'"
             raise SpecError(Diagnostic("E111", message, self.document.at("parameters", name), hint))
-        if name == LEVELS or isinstance(form, LevelsParameter):
+        if name != LEVELS and isinstance(form, LevelsParameter):
+            message = f"parameter '{name}' holds a range, which only '{LEVELS}' may"
+            hint = "declare its ends as numbers of their own"
+            raise SpecError(Diagnostic("E107", message, self.document.at("parameters", name), hint))
+        if name == LEVELS:
             default = form.levels if isinstance(form, LevelsParameter) else _plain(form)
             self._bind_levels(name, given.value if given else default, where)
         elif isinstance(form, StepParameter):
@@ -201,7 +205,7 @@ class _Binder:
             self.places[name] = parse_step(value, where).location
             self.names[name] = self.shown[name] = value
         else:
-            number = self._number(name, given.value if given else form, where)
+            number = self._number(name, given.value if given else _plain(form), where)
             if name == CHANNELS:
                 _whole_channels(name, number, where)
             self.names[name] = self.shown[name] = number
@@ -298,4 +302,6 @@ def _whole_channels(name: str, value: Scalar, where: Location | None) -> int:
 
 
 def _plain(form: ParameterForm) -> Data:
+    if isinstance(form, list):
+        return list(form)
     return form if isinstance(form, bool | int | float | str) else None

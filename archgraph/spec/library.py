@@ -230,6 +230,8 @@ def merge(base: RawDocument, over: RawDocument) -> RawDocument:
     Raises:
         SpecError: E117, `remove` names a node that `base` does not have.
     """
+    if "remove" in over.data:
+        base = _without(base, over.data["remove"], over.place.children["remove"])
     data, place = _merge_mapping(base.data, base.place, over.data, over.place)
     kind = kind_of(over)
     head = {"archgraph": 1, kind: over.data[kind]}
@@ -252,8 +254,6 @@ def _merge_mapping(
             data[key], children[key] = _merge_nodes(before, children[key], value, place)
         else:
             data[key], children[key] = value, place
-    if "remove" in over:
-        _remove_nodes(data, children, over["remove"], over_place.children["remove"])
     return data, Place(over_place.location, over_place.key, children)
 
 
@@ -278,13 +278,12 @@ def _merge_nodes(
     return nodes, Place(over_place.location, over_place.key, {**dict(enumerate(places))})
 
 
-def _remove_nodes(
-    data: dict[str, Data], children: dict[str | int, Place], names: Data, place: Place
-) -> None:
-    nodes = data.get("nodes")
+def _without(base: RawDocument, names: Data, place: Place) -> RawDocument:
+    """`base` without the nodes called so, whose names are then free again."""
+    nodes = base.data.get("nodes")
     wanted = [names] if isinstance(names, str) else names if isinstance(names, list) else []
     if not isinstance(nodes, list):
-        return
+        return base
     known = [str(_node_name(node)) for node in nodes]
     faults: list[Diagnostic] = []
     for i, name in enumerate(wanted):
@@ -295,10 +294,11 @@ def _remove_nodes(
     if faults:
         raise SpecError(faults)
     kept = [i for i, name in enumerate(known) if name not in wanted]
-    data["nodes"] = [nodes[i] for i in kept]
-    old = children["nodes"]
+    old = base.place.children["nodes"]
     places: dict[str | int, Place] = {j: old.children[i] for j, i in enumerate(kept)}
-    children["nodes"] = Place(old.location, old.key, places)
+    data = {**base.data, "nodes": [nodes[i] for i in kept]}
+    children = {**base.place.children, "nodes": Place(old.location, old.key, places)}
+    return RawDocument(data, Place(base.place.location, base.place.key, children))
 
 
 def _node_name(node: Data) -> Data:

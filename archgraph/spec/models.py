@@ -133,7 +133,7 @@ class StepParameter(Located):
 class LevelsParameter(Located):
     """`levels: {levels: 3..7}`: a parameter that holds a range of levels."""
 
-    levels: str
+    levels: ScalarForm
 
 
 def _parameter_form(value: object) -> str | None:
@@ -146,7 +146,8 @@ ParameterForm = Annotated[
     Number
     | Text
     | Annotated[StepParameter, Tag("step")]
-    | Annotated[LevelsParameter, Tag("levels")],
+    | Annotated[LevelsParameter, Tag("levels")]
+    | Annotated[list[ScalarForm], Field(min_length=1), Tag("list")],
     Discriminator(_parameter_form),
 ]
 
@@ -184,13 +185,10 @@ class NodeDefaults(Located):
 
 
 class Defaults(Located):
-    """`node`, `edge`, and parameters for every use of a block by its name."""
+    """Parameters for every use of a block by its name."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, dict[str, ScalarForm]] = Field(init=False)
-
-    node: NodeDefaults = NodeDefaults()
-    edge: EdgeDefaults = EdgeDefaults()
 
     def block_parameters(self, block: str) -> Mapping[str, Scalar | str]:
         """The parameters that every use of `block` in this document gets."""
@@ -199,6 +197,13 @@ class Defaults(Located):
     def block_names(self) -> list[str]:
         """The blocks that have such parameters."""
         return list(self.__pydantic_extra__ or {})
+
+
+class TopologyDefaults(Defaults):
+    """The same, and what nodes and edges are that say nothing themselves."""
+
+    node: NodeDefaults = NodeDefaults()
+    edge: EdgeDefaults = EdgeDefaults()
 
 
 Entries = Annotated[
@@ -305,6 +310,7 @@ class TopologyDocument(Document):
     kind: ClassVar[str] = "topology"
 
     topology: str
+    defaults: TopologyDefaults = TopologyDefaults()
     inputs: Annotated[
         Text
         | Annotated[InputModel, Tag("mapping")]

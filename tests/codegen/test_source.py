@@ -107,7 +107,7 @@ def test_channels_last_is_kept(network: Network) -> None:
     module, _ = randomised(network)
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     features = [x.to(memory_format=torch.channels_last) for x in network.features((256, 256))]
-    results: list[Tensor] = []
+    results: list[object] = []
     for child in module.modules():
         child.register_forward_hook(lambda _, __, out: results.append(out))
     module(features)

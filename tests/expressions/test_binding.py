@@ -25,7 +25,7 @@ def bound(text: str) -> Expression:
     [
         ("x.chanels", "E302", "'x' has no 'chanels'"),
         ("ch(6)", "E302", "ch(6) has no value"),
-        ("f(1, 2)", "E305", "f takes 1 arguments, not 2"),
+        ("f(1, 2)", "E305", "f takes 1 argument, not 2"),
         ("min(1)", "E305", "min takes 2 to 8 arguments, not 1"),
         ("flor(1.5)", "E302", "unknown function 'flor'"),
         ("word", "E305", "'word' holds a step, not a number"),

@@ -154,3 +154,9 @@ def test_more_cells_than_a_graph_can_hold_are_refused() -> None:
     model = pyramid("inputs: in5:5\nn | 5 | in5\nm | 5 | n\noutputs: 5=m")
     with pytest.raises(ArchgraphError):
         run(model, RepeatCells(60_000))
+
+
+def test_more_cells_of_nothing_are_refused_too() -> None:
+    """One level is the identity: no node, but every cell has a record of its scope."""
+    with pytest.raises(ArchgraphError):
+        run(pyramid("inputs: in5:5\noutputs: 5=in5"), RepeatCells(100_001))

@@ -32,7 +32,7 @@ class RepeatCells(Pass):
         cell = model.graph
         feeds = _feeds(cell)
         body = [node for node in cell.order() if not isinstance(node.op, Input)]
-        if self.count * len(body) > MAX_NODES:
+        if self.count * max(len(body), 1) > MAX_NODES:
             message = f"{self.count} cells of {len(body)} nodes are more than {MAX_NODES} nodes"
             raise PassError(Diagnostic("E304", message))
         graph = Graph(cell.name, cell.stage, cell.settings, cell.policy)

@@ -1,216 +1,21 @@
-"""The reader: plain data with places out, or every mistake with its code and place."""
+"""The reader: every mistake with its code and place, and no other exception for any text."""
 
 from __future__ import annotations
-
-import json
-import string
-from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archgraph.errors import Location, SpecError
+from archgraph.errors import SpecError
 from archgraph.spec import reader
-from archgraph.spec.reader import Place, RawDocument, read_documents
-
-LOADERS = [yaml.SafeLoader]
-if hasattr(yaml, "CSafeLoader"):
-    LOADERS.append(yaml.CSafeLoader)
-
-
-@pytest.fixture(autouse=True, params=LOADERS, ids=lambda loader: loader.__name__)
-def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Every test runs with the pure and with the C parser as the first choice."""
-    monkeypatch.setattr(reader, "_FAST", request.param)
-    return request.param
-
-
-def read(text: bytes | str) -> Any:
-    (document,) = read_documents(text, "f.yaml")
-    return document.data
-
-
-def failure(text: bytes | str) -> SpecError:
-    with pytest.raises(SpecError) as caught:
-        read_documents(text, "f.yaml")
-    return caught.value
-
-
-def found(text: bytes | str) -> list[tuple[str, int, int]]:
-    """Code, line and column of every diagnostic."""
-    places = [(d.code, d.location) for d in failure(text).diagnostics]
-    return [(code, at.line, at.column) for code, at in places if at]
-
-
-def marked(where: Location | None) -> str:
-    """What a span covers."""
-    assert where is not None
-    return where.text[where.column - 1 : where.end_column - 1]
-
-
-# --- values -------------------------------------------------------------------------------------
-
-VALUES: list[tuple[str, object]] = [
-    ("", None), ("~", None), ("null", None), ("Null", None), ("NULL", None),
-    ("true", True), ("True", True), ("TRUE", True), ("false", False), ("FALSE", False),
-    ("7", 7), ("-7", -7), ("+7", 7), ("012", 12), ("1.5", 1.5), ("-.5", -0.5), ("1.", 1.0),
-    ("1e-4", 1e-4), ("1E3", 1000.0), ("+1.5e+3", 1500.0),
-    ("on", "on"), ("no", "no"), ("yes", "yes"), ("Off", "Off"), ("nULL", "nULL"), ("y", "y"),
-    ("3:7", "3:7"), ("12:30:45", "12:30:45"), ("0x10", "0x10"), ("0o7", "0o7"), ("1_000", "1_000"),
-    ("2020-01-01", "2020-01-01"), ("=", "="), ("<<", "<<"), ("1e", "1e"), (".", "."), ("inf", "inf"),
-    ("'1'", "1"), ('"true"', "true"), ("'~'", "~"), ("'.inf'", ".inf"), ('"\\u00e9"', "é"),
-    ("in<l+1>", "in<l+1>"), ("max(1, c)", "max(1, c)"), ("a{k=3}[1]", "a{k=3}[1]"),
-    ("[]", []), ("{}", {}), ("[1, [a]]", [1, ["a"]]), ("{x: {y: 1}}", {"x": {"y": 1}}),
-    ("|\n  a\n  b", "a\nb"), (">-\n  a\n  b", "a b"), ("x\n  y", "x y"),
-    ("{from: [f(a), g(b)], when: (a)}", {"from": ["f(a)", "g(b)"], "when": "(a)"}),
-    ("{b, c: 1}", {"b": None, "c": 1}), ("'\ttab'", "\ttab"), ("|\n  \ttab", "\ttab"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "value"), VALUES)
-def test_value(text: str, value: object) -> None:
-    result = read(f"a: {text}")["a"]
-    assert result == value
-    assert type(result) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [("3", "3"), ("012", "12"), ("'012'", "012"), ("on", "on"), ("true", "true"), ("1.50", "1.50"),
-     ("a b", "a b"), ('"<<"', "<<"), ("'null'", "null"), ("? a\n", "a"), ("3:7", "3:7")],
-)  # fmt: skip
-def test_keys_are_strings(key: str, name: str) -> None:
-    assert read(f"{key}: 1") == {name: 1}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [b"\xef\xbb\xbfa: 1", "\ufeffa: 1", "a: 1\r\n", "%YAML 1.2\n---\na: 1", "---\na: 1\n---\n",
-     "---\n---\na: 1\n...\n", "# c\na: 1 # c", "a: 1\n---\n# only a comment\n"],
-)  # fmt: skip
-def test_accepted_file(text: bytes | str) -> None:
-    assert read(text) == {"a": 1}
-
-
-def test_several_documents() -> None:
-    documents = read_documents("a: &x 1\n---\n---\nb: &x 2\nc: *x\n", "f.yaml")
-    assert [document.data for document in documents] == [{"a": 1}, {"b": 2, "c": 2}]
-    assert [document.place.location.line for document in documents] == [1, 4]
-
-
-def test_aliases_are_copies_with_the_alias_as_place() -> None:
-    (document,) = read_documents("a: &x {k: [1]}\nb: *x\nc: &x 2\n*x : 3\n", "f.yaml")
-    data: Any = document.data
-    assert data == {"a": {"k": [1]}, "b": {"k": [1]}, "c": 2, "2": 3}
-    data["a"]["k"].append(2)
-    assert data["b"] == {"k": [1]}
-    assert marked(document.place.at("b").location) == "*x"
-    assert document.place.at("b", "k", 0).location.line == 1
-
-
-# --- places -------------------------------------------------------------------------------------
-
-SPANS = """\
-é😀: {b: 'x y', c: "d"}   # comment
-list:
-  - plain text  # comment
-  - b: [1,
-        22]
-anchor: &x here
-block: |
-  text
-empty:
-long: one
-  two
-tail: {k: [a, b]}
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "line", "column", "span", "key"),
-    [
-        ((), 1, 1, "é😀: {b: 'x y', c: \"d\"}   # comment", None),
-        (("é😀",), 1, 5, "{b: 'x y', c: \"d\"}", "é😀"),
-        (("é😀", "b"), 1, 9, "'x y'", "b"),
-        (("é😀", "c"), 1, 19, '"d"', "c"),
-        (("list",), 3, 3, "- plain text  # comment", "list"),
-        (("list", 0), 3, 5, "plain text", None),
-        (("list", 1), 4, 5, "b: [1,", None),
-        (("list", 1, "b"), 4, 8, "[1,", "b"),
-        (("list", 1, "b", 1), 5, 9, "22", None),
-        (("anchor",), 6, 12, "here", "anchor"),
-        (("block",), 7, 8, "|", "block"),
-        (("empty",), 9, 7, "", "empty"),
-        (("long",), 10, 7, "one", "long"),
-        (("tail",), 12, 7, "{k: [a, b]}", "tail"),
-        (("tail", "k"), 12, 11, "[a, b]", "k"),
-    ],
+from archgraph.spec.reader import read_documents
+from tests.spec.reading import (
+    failure,
+    found,
+    loader,  # noqa: F401  # a fixture for every test of this file
+    read,
 )
-def test_place(path: tuple[str | int, ...], line: int, column: int, span: str, key: str) -> None:
-    (document,) = read_documents(SPANS, "f.yaml")
-    place = document.place.at(*path)
-    where = place.location
-    assert (where.file, where.line, where.column) == ("f.yaml", line, column)
-    assert where.text == SPANS.split("\n")[line - 1]
-    assert marked(where) == span
-    assert where.end_column == column + len(span)
-    assert (marked(place.key) if place.key else None) == key
-
-
-def test_at_stops_where_the_path_leaves_the_tree() -> None:
-    place = read_documents("a: [1, {b: 2}]", "f.yaml")[0].place
-    assert place.at("a", 1, "zzz", "b") is place.children["a"].children[1]
-    assert place.at("zzz") is place.at() is place
-
-
-def test_one_line_block_mapping_ends_at_its_last_value() -> None:
-    (document,) = read_documents("a:\n- b: 1 # c\n- - x   # d\n", "f.yaml")
-    assert marked(document.place.at("a", 0).location) == "b: 1"
-    assert marked(document.place.at("a", 1).location) == "- x"
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_line_ends(end: str) -> None:
-    (document,) = read_documents(f"a: |{end}  x{end}b: 2{end}", "f.yaml")
-    where = document.place.at("b").location
-    assert (where.line, where.column, where.text) == (3, 4, "b: 2")
-
-
-def agreed(text: str) -> list[RawDocument]:
-    """The documents, after a check that each parser alone reads them, with equal places."""
-
-    def flat(place: Place) -> list[object]:
-        inner = [flat(child) for child in place.children.values()]
-        return [repr(place.location), place.location.text, repr(place.key), inner]
-
-    source = reader._Source(text.encode(), "f.yaml")
-    results = [reader._Builder(source, each).documents() for each in LOADERS]
-    for result in results:
-        assert [d.data for d in result] == [d.data for d in results[0]]
-        assert [flat(d.place) for d in result] == [flat(d.place) for d in results[0]]
-    return results[0]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        SPANS,
-        "? a\nb: c",
-        "{é:  }",
-        "a: [b:  ]",
-        "a: {b:\n  # c\n  , c }",
-        "a: &x\nb:  # c\n",
-        *(f"a: {v[0]}\nb:" for v in VALUES),
-    ],
-)
-def test_parsers_agree(text: str) -> None:
-    if "\t" not in text:
-        assert agreed(text)
-
-
-# --- mistakes -----------------------------------------------------------------------------------
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
@@ -480,8 +285,6 @@ def test_a_caller_deep_in_the_stack_can_read() -> None:
     assert deeper(300)
 
 
-# --- any text, any data -------------------------------------------------------------------------
-
 WORDS = [
     *"abé:-?,[]{}&*!|>'\"%@`#~ \t\n\r()",
     *[": ", "- ", "? ", "\n  ", " #", "---\n", "...\n", "&x ", "*x", "!t ", "<<: ", "a: ", "b:1"],
@@ -507,39 +310,3 @@ def test_arbitrary_text_raises_nothing_but_spec_errors(text: bytes | str) -> Non
             assert str(failure(text)) == mistakes
         else:
             assert read_documents(text, "f.yaml") == documents
-
-
-class Quoting(yaml.SafeDumper):
-    """Writes text in double quotes, as JSON does, and repeats what is shared."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        """No anchors."""
-        return True
-
-
-Quoting.add_representer(
-    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
-)
-SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.text(),
-    st.floats(allow_nan=False, allow_infinity=False),
-)  # fmt: skip
-KEYS = st.text(min_size=1)
-DATA = st.recursive(
-    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=12
-)
-
-
-@settings(max_examples=150, deadline=None, derandomize=True)
-@given(st.dictionaries(KEYS, DATA), st.booleans())
-def test_what_was_dumped_is_read_back(data: dict[str, object], flow: bool) -> None:
-    text = yaml.dump(data, Dumper=Quoting, default_flow_style=flow)
-    assert read(text) == data
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(st.dictionaries(st.text(string.ascii_letters + "é😀", min_size=1), DATA))
-def test_json_is_read_with_places_that_agree(data: dict[str, object]) -> None:
-    text = json.dumps(data, ensure_ascii=True)
-    if "\\ud" not in text:  # YAML has no pairs of escapes
-        assert [document.data for document in agreed(text)] == [data]
