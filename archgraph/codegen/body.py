@@ -137,7 +137,8 @@ class Body:
         if self.named:
             return [self._free_name(self._spec_name(item), i)]
         first = item.operands[0] if item.operands else ""
-        done = self.last_use.get(first, -1) <= i and len(set(item.operands)) == 1
+        alone = len(set(item.operands)) == 1 or self.variables.get(first) == "x"
+        done = self.last_use.get(first, -1) <= i and alone
         measured = item.form is not None and item.form.structure[0] == "resize"
         if first and (done or (measured and self.last_use[first] <= i)):
             return [self.variables[first]]

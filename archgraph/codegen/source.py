@@ -56,7 +56,7 @@ def emit(graph: Graph) -> GeneratedSource:
 
 def _module_docstring(graph: Graph) -> str:
     root = graph.scopes[""]
-    title = f"{camel(graph.name)}: {root.doc}" if root.doc else f"{camel(graph.name)}."
+    title = f"{camel(graph.name)}: {root.doc or 'a feature pyramid network.'}"
     shown = ", ".join(f"{name} {value}" for name, value in root.arguments)
     files = dict.fromkeys(
         place(location).partition(":")[0]
@@ -123,11 +123,15 @@ class _ClassWriter:
         scope = self.group.template.scope
         if scope.doc:
             return [scope.doc]
-        names = list(dict.fromkeys(path.rpartition(".")[2] for path in self.group.paths))
+        if self.is_root:
+            return [f"The feature pyramid network '{self.graph.name}'."]
         if self.is_cell:
             return [f"One cell of {camel(self.graph.name)}."]
         if scope.block == "edge":
             return [f"On the way into a node: {', then '.join(self.group.template.roles)}."]
+        names = list(dict.fromkeys(path.rpartition(".")[2] for path in self.group.paths))
+        if any(re.sub(r"\d+", "", name).strip("_") != scope.block for name in names):
+            return [f"Block '{scope.block}'."]
         return [f"{'Node' if len(names) == 1 else 'Nodes'} {', '.join(names)}."]
 
     def _facts(self) -> list[str]:

@@ -85,6 +85,7 @@ class Builder:
         self.graph = graph
         self.blocks = blocks
         self.types: dict[str, FeatureType] = {}
+        self.readers: dict[str, list[str]] = {}
 
     def add(
         self,
@@ -118,6 +119,8 @@ class Builder:
             for operand in operands
         ]
         self.graph.add(Node(name, op, context.scope, name, context.location), edges)
+        for operand in operands:
+            self.readers.setdefault(operand, []).append(name)
         return name
 
     def chain(
@@ -240,9 +243,16 @@ class Builder:
         except SpecError as error:
             raise self._blame_use(error, block, context.location) from None
         names_out = tuple(name for name, value in existing.items() if value == result)[-1:]
-        scope = Scope(path, block.name, arguments, ("x",), names_out, context.location, block.doc)
+        inputs = ("x", "like") if self._measures(path, operands[0], context.like) else ("x",)
+        scope = Scope(path, block.name, arguments, inputs, names_out, context.location, block.doc)
         self.graph.scopes[path] = scope
         return result
+
+    def _measures(self, path: str, x: str, like: str | None) -> bool:
+        """Whether a block instance reads, besides its input, the value whose size `up` takes."""
+        if like is None or like == x:
+            return False
+        return any(name.startswith(f"{path}.") for name in self.readers.get(like, ()))
 
     def _blame_use(self, error: SpecError, block: Block, use: Location | None) -> SpecError:
         """Errors inside a block are placed where it is used: that is what the user wrote."""

@@ -11,7 +11,7 @@ from archgraph.errors import Location, SpecError
 from archgraph.spec import reader
 from archgraph.spec.reader import Place, RawDocument, read_documents
 
-LOADERS = [yaml.SafeLoader]
+LOADERS: list[type] = [yaml.SafeLoader]
 if hasattr(yaml, "CSafeLoader"):
     LOADERS.append(yaml.CSafeLoader)
 
