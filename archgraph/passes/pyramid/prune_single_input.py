@@ -116,6 +116,9 @@ def _remove(graph: Graph, name: str) -> tuple[str, list[str]]:
     moved = [label for label, output in outputs.items() if output == name]
     graph.set_outputs({k: only.source if v == name else v for k, v in outputs.items()})
     graph.remove(name)
+    root = graph.scopes[""]
+    names = tuple(only.source if output == name else output for output in root.outputs)
+    graph.scopes[""] = replace(root, outputs=names)
     text = f"{name} removed (1 input, same level)"
     effects = []
     if readers:
