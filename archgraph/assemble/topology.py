@@ -317,13 +317,7 @@ def pass_steps(document: TopologyDocument) -> tuple[Step, ...]:
 
 def dead_ends(graph: Graph) -> tuple[list[Node], list[Node]]:
     """Nodes that no output depends on, and inputs that nothing reads."""
-    needed: set[str] = set()
-    waiting = list(graph.outputs.values())
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting.extend(edge.source for edge in graph.inputs(name))
+    needed = graph.needed()
     left_out = [node for node in graph if node.name not in needed]
     inputs = [node for node in left_out if isinstance(node.op, Input)]
     return [node for node in left_out if not isinstance(node.op, Input)], inputs

@@ -198,6 +198,17 @@ class Graph:
             raise VerifyError(Diagnostic("E401", message, self[stuck[0]].location))
         return ordered
 
+    def needed(self) -> set[str]:
+        """The nodes that an output depends on."""
+        found: set[str] = set()
+        waiting = list(self._outputs.values())
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(self._graph.predecessors(name))
+        return found
+
     def infer_types(self) -> dict[str, FeatureType]:
         """The type of every node that its op can tell; needs stage OPERATORS."""
         types: dict[str, FeatureType] = {}

@@ -52,7 +52,7 @@ class _Lowering:
 
     def run(self) -> Model:
         self.graph.scopes.update(self.source.scopes)
-        needed = _needed(self.source)
+        needed = self.source.needed()
         found: list[Diagnostic] = []
         for node in self.source.order():
             if node.name not in needed and not isinstance(node.op, Input):
@@ -207,18 +207,6 @@ class _Lowering:
     def _close_scope(self, path: str, value: str) -> None:
         scope = self.graph.scopes[path]
         self.graph.scopes[path] = replace(scope, outputs=(value.rpartition(".")[2],))
-
-
-def _needed(graph: Graph) -> set[str]:
-    """The nodes that an output depends on."""
-    needed: set[str] = set()
-    waiting = list(graph.outputs.values())
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting.extend(edge.source for edge in graph.inputs(name))
-    return needed
 
 
 def _entering(graph: Graph) -> dict[tuple[str, int], str]:
