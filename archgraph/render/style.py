@@ -53,7 +53,6 @@ CORNER = 26  # largest rounding of a bend
 BACKGROUND = "#ffffff"
 INK = "#1f2933"
 QUIET = "#6b7785"
-ROW_LINE = "#eef1f4"
 FRAME_FILL = "#f6f8fa"
 FRAME_LINE = "#c9d1d9"
 INPUT_FILL = "#ffffff"
