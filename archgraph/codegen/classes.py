@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from archgraph.codegen.outline import Instance, Item, Outline
 from archgraph.expressions import Scalar
+from archgraph.spec.names import RESERVED
 
 Column = tuple[Scalar, ...]
+# Names that no parameter may take: generated code says them, or every module has them.
+RESERVED_PARAMETERS = RESERVED | {"_", "float", "int", "list", "range", "tuple"}
 # Names that a generated class may not take: imports and the prelude.
 TAKEN = frozenset(
     {"Tensor", "F", "Conv2dSame", "FastFusion", "SoftmaxFusion", "UnboundedFusion", "Any"}
@@ -18,11 +22,15 @@ TAKEN = frozenset(
 
 @dataclass
 class Parameter:
-    """A parameter of a constructor, with its value in every instance."""
+    """A parameter of a constructor, with its value in every instance.
+
+    `kept` is whether the module keeps it as an attribute, because `forward` reads it.
+    """
 
     name: str
     column: Column
     is_channels: bool
+    kept: bool = False
 
     @property
     def type_name(self) -> str:
@@ -169,6 +177,8 @@ class _Numbers:
         self.outlined = outlined
         self.of_path = of_path
         self.by_column: dict[tuple[bool, Column], Parameter] = {}
+        children = {item.path.partition(".")[0] for item in group.template.items}
+        self.reserved = RESERVED_PARAMETERS | children
 
     def run(self) -> None:
         is_root = "" in self.group.paths
@@ -179,7 +189,10 @@ class _Numbers:
                     self.group.texts[i, slot] = repr(column[0])
                 else:
                     parameter = self._parameter(item, slot, column, is_channels)
-                    self.group.texts[i, slot] = parameter.name
+                    # `forward` reads its numbers from the module.
+                    parameter.kept |= not item.is_module
+                    prefix = "" if item.is_module else "self."
+                    self.group.texts[i, slot] = prefix + parameter.name
         parameters = sorted(self.by_column.values(), key=_rank)
         self.group.parameters = parameters
 
@@ -204,10 +217,10 @@ class _Numbers:
         if known:
             return known
         name = self._channel_name(column) if is_channels else self._argument_name(column)
-        name = name or f"{item.last_name}_{slot}"
-        taken = {parameter.name for parameter in self.by_column.values()}
-        name = name if name not in taken else f"{item.last_name}_{slot}"
-        while name in taken:
+        plain = f"{item.last_name}_{slot}".lstrip("0123456789_")
+        taken = {parameter.name for parameter in self.by_column.values()} | self.reserved
+        name = name if name and name not in taken else plain
+        while name in taken or keyword.iskeyword(name):
             name += "_"
         parameter = Parameter(name, column, is_channels)
         self.by_column[is_channels, column] = parameter

@@ -149,6 +149,16 @@ def _activation(op: Op, inputs: Sequence[FeatureType]) -> Form:
 def _max_pool(op: Op, inputs: Sequence[FeatureType]) -> Form:
     assert isinstance(op, MaxPool)
     slots: dict[str, Scalar] = {"kernel": op.kernel, "stride": op.stride}
+    if op.padding == "same" and op.stride == 1 and op.kernel % 2 == 0:
+        # One pixel more on the right: pad alike on both sides and drop the first window.
+        return Form(
+            ("max-pool", "even"),
+            lambda operands, texts: (
+                f"F.max_pool2d({operands[0]}, {texts['kernel']}, 1,"
+                f" padding={texts['kernel']} // 2)[..., 1:, 1:]"
+            ),
+            slots={"kernel": op.kernel},
+        )
     if op.padding == "same":
         return Form(
             ("max-pool", "same"),

@@ -115,7 +115,8 @@ class _ClassWriter:
         lines = [f"class {self.group.name}(nn.Module):", docstring(self._doc(), 1), ""]
         if self.is_root:
             lines += [*self._facts(), ""]
-        if any(item.is_module for item in self.group.template.items):
+        kept = any(parameter.kept for parameter in self.group.parameters)
+        if kept or any(item.is_module for item in self.group.template.items):
             lines += [*self._constructor(), ""]
         return "\n".join([*lines, *self._forward()])
 
@@ -156,6 +157,9 @@ class _ClassWriter:
         arguments = [f"{p.name}: {p.type_name}" for p in self.group.parameters]
         yield from statement("def __init__(", ["self", *arguments], ") -> None:", 1)
         yield f"{INDENT * 2}super().__init__()"
+        for parameter in self.group.parameters:
+            if parameter.kept:
+                yield f"{INDENT * 2}self.{parameter.name} = {parameter.name}"
         done: set[str] = set()
         for i, item in enumerate(self.group.template.items):
             first = item.path.partition(".")[0]

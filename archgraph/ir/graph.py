@@ -262,6 +262,18 @@ class Graph:
         self._graph.remove_node(name)
         del self._positions[name]
 
+    def remove_unneeded(self) -> list[str]:
+        """Remove what no output depends on, inputs excepted; the names, in reverse order."""
+        needed = self.needed()
+        unneeded = [
+            node.name
+            for node in reversed(self.order())
+            if node.name not in needed and not isinstance(node.op, Input)
+        ]
+        for name in unneeded:
+            self.remove(name)
+        return unneeded
+
     def copy(self) -> Graph:
         """A graph that can be edited without touching this one; nodes and edges are shared."""
         other = Graph(self.name, self.stage, self.settings, self.policy)

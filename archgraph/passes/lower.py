@@ -67,6 +67,11 @@ class _Lowering:
             raise SpecError(found)
         outputs = self.source.outputs.items()
         self.graph.set_outputs({label: self.values[name] for label, name in outputs})
+        if self.graph.remove_unneeded():
+            used = {node.scope for node in self.graph}
+            prefixes = {path for scope in used for path in _around(scope)} | set(self.source.scopes)
+            scopes = self.graph.scopes.items()
+            self.graph.scopes = {path: scope for path, scope in scopes if path in prefixes}
         return Model(self.graph, self.builder.blocks)
 
     def _type(self, name: str) -> FeatureType:
@@ -207,6 +212,12 @@ class _Lowering:
     def _close_scope(self, path: str, value: str) -> None:
         scope = self.graph.scopes[path]
         self.graph.scopes[path] = replace(scope, outputs=(value.rpartition(".")[2],))
+
+
+def _around(path: str) -> list[str]:
+    """The path and every path around it: `a.b.c`, `a.b`, `a`."""
+    parts = path.split(".")
+    return [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
 
 
 def _entering(graph: Graph) -> dict[tuple[str, int], str]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archgraph.errors import ArchgraphError, Diagnostic, Location, SpecError
-from archgraph.expressions import Argument, Step, Value
+from archgraph.expressions import Argument, Step
 from archgraph.ir import Edge, EdgeSteps, FeatureType, Model, Node, Settings, Stage
 from archgraph.ir.block import Block
 from archgraph.ir.ops import Fuse, Use
 from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds, unknown_block
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.instantiate import Context, concrete, infer_chain
-from archgraph.passes.pyramid.types import PyramidTypes, use_type
+from archgraph.passes.pyramid.types import PyramidTypes, edge_names, use_type
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,8 @@ class _Resolver:
         like = FeatureType(target, channels)
         done: list[Step] = []
         for step in steps:
-            names: dict[str, Value] = {
-                "x": {"channels": x.channels, "level": x.level},
-                "channels": channels,
-                "level": self.op.level,
-                "distance": abs(x.level - target),
-                "scale": 2 ** abs(x.level - target),
-                "settings": self.settings.attributes(),
-            }
+            names = edge_names(x, channels, self.op.level, target)
+            names["settings"] = self.settings.attributes()
             if step.when and not step.when.evaluate(names):
                 continue
             step = with_channels(

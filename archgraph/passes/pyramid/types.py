@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from archgraph.errors import Location
+from archgraph.expressions import Value
 from archgraph.ir import FeatureType, Model, Settings
 from archgraph.ir.ops import Use
 from archgraph.passes.instantiate import Context, infer_chain
@@ -33,11 +36,22 @@ class PyramidTypes:
         return self._known[name]
 
     def of_use(self, name: str, operands: list[FeatureType]) -> FeatureType:
-        """The type that a `use` node would have for other operands."""
+        """The type that a `use` node would have if it read values of these types.
+
+        Its edges bring them to one level, and project them where that is written.
+        """
         graph = self._model.graph
         node = graph[name]
         assert isinstance(node.op, Use)
-        channels = use_type(node.op, operands, self._model, node.location).channels
+        context = use_context(node.op, graph.settings, node.location)
+        arriving: list[FeatureType] = []
+        for edge, x in zip(graph.inputs(name), operands, strict=True):
+            names = edge_names(x, x.channels, node.op.level, node.op.level)
+            inner = replace(context, names=names, location=edge.location or node.location)
+            project = edge.steps.project or ()
+            x = infer_chain(project, [x], self._model.blocks, inner)
+            arriving.append(FeatureType(operands[0].level, x.channels))
+        channels = use_type(node.op, arriving, self._model, node.location).channels
         return FeatureType(node.op.level, channels)
 
     def _needs(self, name: str) -> list[str]:
@@ -52,6 +66,17 @@ class PyramidTypes:
         if not isinstance(node.op, Use):
             return node.op.infer(())
         return self.of_use(name, [self._known[edge.source] for edge in graph.inputs(name)])
+
+
+def edge_names(x: FeatureType, channels: int, level: int, target: int) -> dict[str, Value]:
+    """What the steps of an edge may name."""
+    return {
+        "x": {"channels": x.channels, "level": x.level},
+        "channels": channels,
+        "level": level,
+        "distance": abs(x.level - target),
+        "scale": 2 ** abs(x.level - target),
+    }
 
 
 def use_context(op: Use, settings: Settings, location: Location | None) -> Context:
