@@ -26,6 +26,7 @@ from archgraph.ir import Model, verify
 from archgraph.passes import Lower, Pass, PassResult, ResolveEdges, make_passes, run_pipeline
 from archgraph.spec import (
     Arguments,
+    ArgumentValue,
     BlockDocument,
     Library,
     TopologyDocument,
@@ -159,14 +160,21 @@ def arguments_from_python(parameters: Mapping[str, object]) -> Arguments:
     """Keyword arguments of Python as arguments of a spec.
 
     Raises:
-        TypeError: a value is neither a number, text, range nor sequence.
+        SpecError: E113, a value is neither a number, text, range nor sequence.
     """
     settings = parameters.get("settings", {})
     if not isinstance(settings, Mapping):
-        raise TypeError("settings are a mapping such as {'act': 'silu'}")
+        message = "'settings' is a mapping such as {'act': 'silu'}"
+        raise SpecError(Diagnostic("E113", message))
     flat = {key: value for key, value in parameters.items() if key != "settings"}
     flat |= {f"settings.{key}": value for key, value in settings.items()}
-    return {key: python_argument(value) for key, value in flat.items()}
+    found: dict[str, ArgumentValue] = {}
+    for key, value in flat.items():
+        try:
+            found[key] = python_argument(value)
+        except TypeError as error:
+            raise SpecError(Diagnostic("E113", f"'{key}': {error}")) from None
+    return found
 
 
 def _compile(document: TopologyDocument, arguments: Arguments, library: Library) -> Compilation:

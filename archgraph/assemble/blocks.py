@@ -19,7 +19,7 @@ from archgraph.ir import (
     Definition,
     Settings,
 )
-from archgraph.ir.signature import BUILTIN_NAMES, FUSIONS, INHERITED, argument_kinds
+from archgraph.ir.signature import BUILTIN_NAMES, FUSIONS, INHERITED, argument_kinds, name_hint
 from archgraph.spec import (
     MAX_NAMES,
     OUTSIDE,
@@ -142,9 +142,7 @@ class Blocks:
         near = self._near(step)
         found = self.library.find(step.use, near)
         if found is None:
-            hint = suggest(step.use, self.library.names(near) | BUILTIN_NAMES)
-            if step.use in FUSIONS:
-                hint = f"'{step.use}' is a fusion, for 'fuse:' in a topology; an operator is 'add'"
+            hint = name_hint(step.use, self.library.names(near) | BUILTIN_NAMES)
             message = f"there is no block '{step.use}'"
             raise SpecError(Diagnostic("E109", message, step.location, hint))
         file, name = found

@@ -23,7 +23,7 @@ OK, INTERNAL_ERROR, INTERRUPTED = 0, 70, 130
 _EPILOG = """
 [bold]Examples[/]
   archgraph demo
-  archgraph check specs/topologies/bifpn.yaml
+  archgraph check neck.yaml
   archgraph passes bifpn --explain
   archgraph emit bifpn --set channels=64 --set cells=3 -o bifpn.py
 

@@ -21,13 +21,6 @@ class Statement:
     comment: str = ""
 
 
-def attribute(path: str) -> str:
-    """How a module at a relative path is reached: `self.td6`, `self.cells[0]`."""
-    first, *rest = path.split(".")
-    keys = "".join(f"[{part}]" if part.isdigit() else f'["{part}"]' for part in rest)
-    return f"self.{first}{keys}"
-
-
 def place(location: Location | None) -> str:
     """`panet.yaml:13`: the same on every machine, and always one line."""
     if location is None:
@@ -57,6 +50,8 @@ class Body:
         self.parameters = set(group.input_names)
         self.annotated: set[str] = set(group.input_names)
         self.statements: list[Statement] = []
+        containers = {item.path.partition(".")[0] for item in self.instance.items}
+        self.is_list = {name: self.instance.is_list(name) for name in containers}
         self.nested = self._nested()
         self.last_use = self._last_uses()
 
@@ -102,6 +97,14 @@ class Body:
         found.update(dict.fromkeys(self.instance.outputs, len(self.instance.items)))
         return found
 
+    def _attribute(self, path: str) -> str:
+        """How a module is reached: `self.td6`, `self.cells[0]`, `self.inputs["in5"]`."""
+        container, _, key = path.partition(".")
+        if not key:
+            return f"self.{path}"
+        index = key if self.is_list[container] else f'"{key}"'
+        return f"self.{container}[{index}]"
+
     # --- single items ----------------------------------------------------------------------
 
     def _write_item(self, i: int) -> None:
@@ -124,10 +127,10 @@ class Body:
 
     def _expression(self, i: int, item: Item, operands: list[str]) -> str:
         if item.child is not None or item.form is None:
-            return f"{attribute(item.path)}({', '.join(operands)})"
+            return f"{self._attribute(item.path)}({', '.join(operands)})"
         slots = {slot: self.group.texts[i, slot] for slot in item.form.slots}
         if item.is_module:
-            operands = [attribute(item.path), *operands]
+            operands = [self._attribute(item.path), *operands]
         return item.form.call(operands, slots)
 
     def _result_names(self, i: int, item: Item) -> list[str]:
@@ -212,14 +215,16 @@ class Body:
         items = self.instance.items
         first = items[i]
         container, _, index = first.path.rpartition(".")
-        if not container or index != "0" or first.child is None:
+        if not container or index != "0" or first.child is None or not self.is_list[container]:
             return 0
         if len(first.operands) != len(first.results):
             return 0
         count = 1
         while i + count < len(items):
             item, before = items[i + count], items[i + count - 1]
-            if item.path != f"{container}.{count}" or item.operands != before.results:
+            if item.child is None or item.path != f"{container}.{count}":
+                break
+            if item.operands != before.results:
                 break
             if len(item.results) != len(item.operands):
                 break
@@ -232,7 +237,7 @@ class Body:
     def _write_loop(self, i: int, count: int) -> None:
         items = self.instance.items
         container = items[i].path.partition(".")[0]
-        element = container.removesuffix("s") or "element"
+        element = self._free_name(container.removesuffix("s") or "element", i)
         last = items[i + count - 1]
         start = [self.variables[value] for value in items[i].operands]
         names = self._loop_names(last, start, i)

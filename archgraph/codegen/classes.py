@@ -12,12 +12,13 @@ from archgraph.expressions import Scalar
 from archgraph.spec.names import RESERVED
 
 Column = tuple[Scalar, ...]
-# Names that no parameter may take: generated code says them, or every module has them.
-RESERVED_PARAMETERS = RESERVED | {"_", "float", "int", "list", "range", "tuple"}
 # Names that a generated class may not take: imports and the prelude.
 TAKEN = frozenset(
-    {"Tensor", "F", "Conv2dSame", "FastFusion", "SoftmaxFusion", "UnboundedFusion", "Any"}
+    {"Tensor", "F", "Conv2dSame", "FastFusion", "SoftmaxFusion", "UnboundedFusion", "Any", "nn"}
 )
+# Names that no parameter may take: generated code says them, or every module has them.
+RESERVED_PARAMETERS = RESERVED | TAKEN | {"_", "float", "int", "list", "range", "tuple"}
+RESERVED_PARAMETERS -= {"channels", "in_channels"}
 
 
 @dataclass
@@ -123,18 +124,19 @@ def _name_classes(groups: list[ModuleClass]) -> None:
         name = next((option for option in options if option not in taken), "")
         number = 2
         while not name:
-            name = f"{base}{number}" if f"{base}{number}" not in taken else ""
-            number += 1
+            option = f"{base}Variant{number}"  # a mere number could be that of a node
+            name, number = option if option not in taken else "", number + 1
         taken.add(name)
         group.name = name
 
 
 def _base_name(group: ModuleClass) -> str:
     scope = group.template.scope
-    if scope.block != "edge":
-        return camel(scope.block)
-    # An edge is called after what happens on it: Project, ProjectUp.
-    return camel("-".join(group.template.roles))
+    name = camel(scope.block)
+    if scope.block == "edge" and scope.path:
+        # An edge is called after what happens on it: Project, ProjectUp.
+        name = camel("-".join(group.template.roles))
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"Module{name}"
 
 
 def _input_names(group: ModuleClass, outlined: Outline) -> list[str]:
@@ -146,7 +148,7 @@ def _input_names(group: ModuleClass, outlined: Outline) -> list[str]:
         names.append(used.pop() if len(used) == 1 else _common_name(group, outlined, i, used))
     for i, name in enumerate(names):
         if name in names[:i]:
-            names[i] = f"{name}{i}"
+            names[i] = f"{name}_{i}"
     return names
 
 
@@ -264,6 +266,8 @@ def _rank(parameter: Parameter) -> tuple[int, int]:
 def arguments_text(parameters: Sequence[Parameter], texts: dict[str, str]) -> list[str]:
     """The arguments of a call: channels by position, others by name."""
     return [
-        texts[p.name] if p.name in ("in_channels", "channels") else f"{p.name}={texts[p.name]}"
+        texts[p.name]
+        if p.is_channels and p.name in ("in_channels", "channels")
+        else f"{p.name}={texts[p.name]}"
         for p in parameters
     ]

@@ -44,11 +44,28 @@ def collection(
         comma = "" if solo else ","
         yield f"{indent}{INDENT}{brackets[0]}"
         for part in parts:
-            *lines, last = _wrapped(part, depth + 2)
+            *lines, last = _element(part, depth + 2)
             yield from lines
             yield f"{last}{comma}"
         yield f"{indent}{INDENT}{brackets[1]}"
     yield f"{indent})"
+
+
+def _element(part: str, depth: int) -> Iterator[str]:
+    """An element of a list on lines of its own: a call, or a comprehension of one."""
+    call, loop, rest = part.partition(" for _ in ")
+    if not loop or len(INDENT * depth + part) < WIDTH:
+        yield from _wrapped(part, depth)
+        return
+    starred = call.startswith("*(")
+    if starred:
+        yield f"{INDENT * depth}*("
+        yield from _wrapped(call[2:], depth + 1)
+        yield f"{INDENT * (depth + 1)}for _ in {rest[:-1]}"
+        yield f"{INDENT * depth})"
+    else:
+        yield from _wrapped(call, depth)
+        yield f"{INDENT * depth}for _ in {rest}"
 
 
 def assignment(head: str, arguments: Sequence[str], comment: str, depth: int) -> Iterator[str]:

@@ -59,6 +59,16 @@ class Instance:
         """The first segments of its items' paths: `project`, `up` for what an edge does."""
         return list(dict.fromkeys(item.path.partition(".")[0] for item in self.items))
 
+    def members(self, container: str) -> list[Item]:
+        """The modules in a list or mapping: `cells.0`, `inputs.in5`."""
+        found = [item for item in self.items if item.is_module]
+        return [item for item in found if item.path.startswith(f"{container}.")]
+
+    def is_list(self, container: str) -> bool:
+        """Whether a container is a list: its modules are numbered from 0 without a gap."""
+        keys = [item.path.split(".")[1] for item in self.members(container)]
+        return keys == [str(i) for i in range(len(keys))]
+
     def references(self) -> dict[str, tuple[int, int]]:
         """Each value as (item, result); inputs count as item -1."""
         found = {value: (-1, i) for i, value in enumerate(self.inputs)}

@@ -186,16 +186,13 @@ class _ClassWriter:
 
     def _container(self, name: str) -> Iterator[str]:
         """A list or a mapping of modules: `cells.0`, `inputs.in5`."""
-        members = [
-            (i, item, item.path.split(".")[1])
-            for i, item in enumerate(self.group.template.items)
-            if item.is_module and item.path.startswith(f"{name}.")
-        ]
-        if any(item.path.count(".") > 1 for _, item, _ in members):
+        template = self.group.template
+        members = template.members(name)
+        if any(item.path.count(".") > 1 for item in members):
             raise CodegenError(Diagnostic("E412", f"'{name}' holds modules two levels down"))
-        elements = [self._element(i, item) for i, item, _ in members]
-        keys = [key for _, _, key in members]
-        if keys == [str(i) for i in range(len(keys))]:
+        elements = [self._element(template.items.index(item), item) for item in members]
+        keys = [item.path.split(".")[1] for item in members]
+        if template.is_list(name):
             runs = list(_runs(elements))
             if len(runs) == 1 and runs[0][1] > 1:
                 text, count = runs[0]

@@ -66,13 +66,34 @@ def fusion_kinds(step: Step) -> Mapping[str, str] | None:
     return {name: kind for name, kind in kinds.items() if name not in taken}
 
 
+# What other libraries call the same thing.
+SYNONYMS: Mapping[str, str] = {
+    "swish": "silu",
+    "hswish": "hard-swish",
+    "hardswish": "hard-swish",
+    "bn": "batch-norm",
+    "batchnorm": "batch-norm",
+    "maxpool": "max-pool",
+    "upsample": "resize",
+    "interpolate": "resize",
+    "nearest": "resize mode=nearest",
+    "bilinear": "resize mode=bilinear",
+    "conv2d": "conv",
+}
+
+
+def name_hint(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is neither a block nor an operator."""
+    if name in FUSIONS:
+        return f"'{name}' is a fusion, for 'fuse:' in a topology; an operator is 'add'"
+    if name in SYNONYMS:
+        return f"here it is called '{SYNONYMS[name]}'"
+    return suggest(name, known)
+
+
 def unknown_block(name: str, known: Iterable[str], where: Location | None) -> Diagnostic:
     """A step names something that is neither a block nor an operator."""
-    if name in FUSIONS:
-        hint = f"'{name}' is a fusion: write 'fuse: {name}'"
-    else:
-        hint = suggest(name, known)
-    return Diagnostic("E109", f"there is no block '{name}'", where, hint)
+    return Diagnostic("E109", f"there is no block '{name}'", where, name_hint(name, known))
 
 
 def unknown_argument(

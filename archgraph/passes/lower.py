@@ -28,7 +28,7 @@ class Lower(Pass):
     1. Names follow the spec: `<node>.inputs.<edge>`, `<node>.fuse`, `<node>.block`; a `use`
        node whose block needs no resampling stands at its own name.
     2. An `up` step measures a value of the target level: an operand of the same node if there
-       is one, else the latest such value, which is never outside the cell.
+       is one, else the latest such value, of the cell itself if it has one.
     3. Nodes that no output needs are left out.
     """
 
@@ -48,6 +48,7 @@ class _Lowering:
         self.builder = Builder(self.graph, model.blocks)
         self.values: dict[str, str] = {}
         self.latest: dict[tuple[str, int], str] = {}
+        self.latest_anywhere: dict[int, str] = {}
         self.entering = _entering(model.graph)
 
     def run(self) -> Model:
@@ -62,7 +63,8 @@ class _Lowering:
             except ArchgraphError as error:
                 found.extend(error.diagnostics)
                 self._stand_in(node)
-            self.latest[node.scope, self._type(node.name).level] = node.name
+            level = self._type(node.name).level
+            self.latest[node.scope, level] = self.latest_anywhere[level] = node.name
         if found:
             raise SpecError(found)
         outputs = self.source.outputs.items()
@@ -181,22 +183,26 @@ class _Lowering:
         if steps.down:
             x = self.builder.chain(steps.down, [x], f"{path}.down", context)
         if steps.up:
-            target = self._like(node, level)
-            if target is None:
+            like = self._like(node, level)
+            if like is None:
                 message = f"nothing of level {level} exists yet whose size 'up' could take"
                 raise SpecError(Diagnostic("E203", message, where))
-            x = self.builder.chain(steps.up, [x], f"{path}.up", replace(context, like=target))
+            target = self.values[like]
+            aliases = {target: self.source[like].local_name, **context.aliases}
+            context = replace(context, like=target, aliases=aliases)
+            x = self.builder.chain(steps.up, [x], f"{path}.up", context)
         self._close_scope(path, x)
         return x
 
     def _like(self, node: Node, level: int) -> str | None:
-        """A value of the target level whose size an `up` step can take."""
+        """A PYRAMID node of the target level whose size an `up` step can take."""
         for edge in self._edges(node):
             if self._type(edge.source).level == level:
-                return self.values[edge.source]
+                return edge.source
         here = (node.scope, level)
-        source = self.latest.get(here) or self.entering.get(here)
-        return self.values[source] if source and source in self.values else None
+        entering = self.entering.get(here)
+        nearest = self.latest.get(here) or (entering if entering in self.values else None)
+        return nearest or self.latest_anywhere.get(level)
 
     def _context(self, node: Node, settings: Settings, names: dict[str, Value]) -> Context:
         merged = self.source.settings.updated(settings)
@@ -211,7 +217,8 @@ class _Lowering:
 
     def _close_scope(self, path: str, value: str) -> None:
         scope = self.graph.scopes[path]
-        self.graph.scopes[path] = replace(scope, outputs=(value.rpartition(".")[2],))
+        local = value.removeprefix(f"{path}.").partition(".")[0]
+        self.graph.scopes[path] = replace(scope, outputs=(local,))
 
 
 def _around(path: str) -> list[str]:

@@ -286,7 +286,7 @@ class _Expander:
         if entry.optional:
             return None
         spot = where.find(entry.candidates[-1]) if where else None
-        raise SpecError(self._unknown(name, f"node '{draft.name}' reads '{name}'", seen, spot))
+        raise SpecError(self._unknown(name, draft, seen, spot))
 
     def _later(self, name: str, draft: _Draft, where: Location | None) -> Diagnostic:
         if name == draft.name:
@@ -297,11 +297,15 @@ class _Expander:
         hint = f"nodes stand in execution order: move '{name}'{line} before '{draft.name}'"
         return Diagnostic("E103", message, where, hint)
 
-    def _unknown(self, name: str, what: str, known: set[str], where: Location | None) -> Diagnostic:
+    def _unknown(
+        self, name: str, draft: _Draft, known: set[str], where: Location | None
+    ) -> Diagnostic:
         # Names that begin like it come first: comparing all of many takes long.
-        names = sorted(known | set(self.drafts), key=lambda other: other[:2] != name[:2])
+        others = (known | set(self.drafts)) - {draft.name}
+        names = sorted(others, key=lambda other: other[:2] != name[:2])
         hint = suggest(name, names[:MAX_COMPARED], "names here")
-        return Diagnostic("E102", f"{what}, which does not exist", where, hint)
+        message = f"node '{draft.name}' reads '{name}', which does not exist"
+        return Diagnostic("E102", message, where, hint)
 
     def _common_level(self, draft: _Draft) -> None:
         levels = {self._level(edge.source) for edge in draft.edges}

@@ -23,7 +23,10 @@ MODULE_ATTRIBUTES = frozenset(
     set_submodule share_memory state_dict to to_empty train training type xpu zero_grad""".split()
 )
 # What generated modules use themselves.
-OWN_NAMES = frozenset({"self", "features", "x", "torch", "nn", "F", "Tensor", "cells", "super"})
+OWN_NAMES = frozenset(
+    """self features x torch nn F Tensor cells super max_pool_same levels in_levels channels
+    in_channels size_multiple spec_hash clear pop keys items values update""".split()
+)
 RESERVED = MODULE_ATTRIBUTES | OWN_NAMES
 
 

@@ -54,7 +54,10 @@ class RepeatCells(Pass):
         graph.set_outputs({label: values[name] for label, name in cell.outputs.items()})
         times = "1 cell" if self.count == 1 else f"{self.count} cells"
         line = f"{len(body)} nodes stacked into {times}; each level's output feeds its next input"
-        return Rewrites(Model(graph, model.blocks), (line,))
+        loose = [label for label, name in cell.outputs.items() if name not in feeds.values()]
+        kept = f"output {', '.join(loose)} of a cell feeds no input of the next"
+        lost = (kept,) if loose and self.count > 1 else ()
+        return Rewrites(Model(graph, model.blocks), (line,), lost)
 
 
 def _add_to_cell(

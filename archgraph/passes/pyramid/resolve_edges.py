@@ -161,7 +161,10 @@ class _Resolver:
             hint = f"'distance' and 'scale' are known in '{role}', e.g. stride=scale"
         else:
             message += f", and the edge says nothing about '{role}'"
-            hint = f"write '{role}: ...' on the edge or in defaults.edge"
+            example = "resize" if role == "up" else "max-pool kernel=3 stride=2"
+            hint = f"write '{role}: {example}' on the edge or in defaults.edge"
+            if isinstance(self.op, Use) and x.level == self.op.level > target:
+                hint = f"its steps lower the level: say 'level: {2 * x.level - target}' on the node"
         return SpecError(Diagnostic("E202", message, where, hint))
 
 

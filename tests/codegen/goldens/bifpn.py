@@ -119,7 +119,7 @@ class Bifpn(nn.Module):
     levels = (3, 4, 5)
     channels = (64, 64, 64)
     size_multiple = 1
-    spec_hash = "970ccf494304652f"
+    spec_hash = "616dcb73b29f9bc1"
 
     def __init__(self) -> None:
         super().__init__()
