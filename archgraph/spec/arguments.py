@@ -205,7 +205,14 @@ class _Binder:
             self.places[name] = parse_step(value, where).location
             self.names[name] = self.shown[name] = value
         else:
-            number = self._number(name, given.value if given else _plain(form), where)
+            try:
+                number = self._number(name, given.value if given else _plain(form), where)
+            except SpecError as error:
+                if given is None and isinstance(form, str) and form.isidentifier():
+                    hint = f"a parameter that holds a step is written {{step: {form}}}"
+                    first = error.diagnostics[0]
+                    raise SpecError(replace(first, hint=first.hint and hint)) from None
+                raise
             if name == CHANNELS:
                 _whole_channels(name, number, where)
             self.names[name] = self.shown[name] = number
@@ -214,7 +221,8 @@ class _Binder:
         if isinstance(value, int) and not isinstance(value, bool):
             value = f"{value}..{value}"
         if not isinstance(value, str):
-            raise self._wrong(name, value, "a range like 3..7", where)
+            ends = isinstance(value, list) and value and f"write {value[0]}..{value[-1]}"
+            raise self._wrong(name, value, "a range like 3..7", where, ends or "")
         try:
             start, stop, descending = parse_range(value, where)
         except SpecError as error:
@@ -272,9 +280,11 @@ class _Binder:
             raise SpecError(Diagnostic("E302", f"unknown name '{used}'", spot, hint))
         self.names[name] = Function(parameters, body, dict(self.names))
 
-    def _wrong(self, name: str, value: object, expected: str, where: Location | None) -> SpecError:
+    def _wrong(
+        self, name: str, value: object, expected: str, where: Location | None, hint: str = ""
+    ) -> SpecError:
         message = f"parameter '{name}' is {value!r}; expected {expected}"
-        return SpecError(Diagnostic("E113", message, where))
+        return SpecError(Diagnostic("E113", message, where, hint))
 
 
 def split_definition(key: str, where: Location | None) -> tuple[str, tuple[str, ...] | None]:

@@ -279,7 +279,7 @@ class _Expander:
             if name in seen:
                 return name
             if name in self.drafts:
-                raise SpecError(self._later(name, draft, spot))
+                raise SpecError(self._later(name, draft, spot, entry.optional))
             if self._is_lost(name):
                 draft.faulty = True
                 return None
@@ -288,13 +288,17 @@ class _Expander:
         spot = where.find(entry.candidates[-1]) if where else None
         raise SpecError(self._unknown(name, draft, seen, spot))
 
-    def _later(self, name: str, draft: _Draft, where: Location | None) -> Diagnostic:
+    def _later(
+        self, name: str, draft: _Draft, where: Location | None, optional: bool
+    ) -> Diagnostic:
         if name == draft.name:
             return Diagnostic("E103", f"node '{name}' reads itself", where)
         place = self.drafts[name].location
         message = f"node '{draft.name}' reads '{name}', which comes later"
         line = f" (line {place.line})" if place else ""
         hint = f"nodes stand in execution order: move '{name}'{line} before '{draft.name}'"
+        if optional:
+            hint += ", or rename it if 'maybe' is not meant to find it"
         return Diagnostic("E103", message, where, hint)
 
     def _unknown(
@@ -376,6 +380,9 @@ class _Expander:
             if actual is not None and actual != level:
                 message = f"the output of level {level} is '{name}', which is at level {actual}"
                 hint = suggest(name, self._at_level(level), f"at level {level}")
+                draft = self.drafts.get(name)
+                if draft and draft.model.for_ is None and not hint:
+                    hint = f"say 'level: {level}' on node '{name}' if that is its level"
                 raise SpecError(Diagnostic("E115", message, where, hint))
             outputs[level] = (name, where)
             return

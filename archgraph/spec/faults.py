@@ -119,10 +119,14 @@ def _fault(error: Mapping[str, Any], place: Place) -> Diagnostic:
     if error["type"] == "too_short":
         return Diagnostic("E107", f"{key} is empty", here.location)
     found = _describe(error.get("input"))
-    hint = "version 1 of the language is the only one so far" if path == ("archgraph",) else ""
+    hint = _HINTS.get(path[-1] if path else "", "")
     return Diagnostic("E107", f"{key} is {found}; expected {_expected(error)}", here.location, hint)
 
 
+_HINTS: Mapping[str | int, str] = {
+    "archgraph": "version 1 of the language is the only one so far",
+    "outputs": "write 'outputs: out<l>' or 'outputs: {3: out3, 4: out4}'",
+}
 _EXPECTED: Mapping[str, str] = {
     "string_type": "text",
     "int_type": "a whole number",
