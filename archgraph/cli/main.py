@@ -16,7 +16,7 @@ import typer
 from archgraph import __version__
 from archgraph.cli import check, cost, demo, draw, emit, passes, show
 from archgraph.cli.output import print_diagnostics, write
-from archgraph.errors import ArchgraphError
+from archgraph.errors import ArchgraphError, Diagnostic, InputOutputError
 
 OK, INTERNAL_ERROR, INTERRUPTED = 0, 70, 130
 
@@ -88,6 +88,11 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        # Files of specs have errors of their own; what is left is our output: a full disk.
+        message = f"cannot write the output: {error.strerror or error}"
+        print_diagnostics([Diagnostic("E020", message)], stderr=True)
+        return InputOutputError.exit_code
     except Exception as error:
         _report_bug(error, arguments, debug=session.debug)
         return INTERNAL_ERROR

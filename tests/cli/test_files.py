@@ -120,3 +120,15 @@ def test_a_write_that_fails_leaves_nothing_behind(
         write_file(path, "new")
     assert path.read_text("utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_output_that_cannot_be_written_is_no_bug(
+    archgraph: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("archgraph.cli.show.write", full)
+    outcome = archgraph("show", "bifpn")
+    assert outcome.code == 3
+    assert "error[E020]: cannot write the output: No space left on device" in outcome.err
