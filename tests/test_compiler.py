@@ -85,8 +85,9 @@ def test_arguments_from_python() -> None:
     assert (shown["levels"], shown["channels"]) == ("3..5", 8)
     assert shown["in_channels"] == "[4, 5, 6]"
     for wrong in ({"settings": "silu"}, {"levels": range(5, 3, -1)}, {"channels": None}):
-        with pytest.raises(TypeError):
+        with pytest.raises(SpecError) as caught:
             arguments_from_python(wrong)
+        assert [found.code for found in caught.value.diagnostics] == ["E113"]
 
 
 # --- diagnostics -----------------------------------------------------------------------------
