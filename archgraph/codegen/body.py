@@ -237,10 +237,12 @@ class Body:
     def _write_loop(self, i: int, count: int) -> None:
         items = self.instance.items
         container = items[i].path.partition(".")[0]
-        element = self._free_name(container.removesuffix("s") or "element", i)
         last = items[i + count - 1]
         start = [self.variables[value] for value in items[i].operands]
         names = self._loop_names(last, start, i)
+        element = self._free_name(container.removesuffix("s") or "element", i)
+        while element in names:
+            element += "_"
         if names != start:
             self.statements.append(Statement(f"{', '.join(names)} = {', '.join(start)}"))
         self.statements.append(Statement(f"for {element} in self.{container}:"))
