@@ -251,3 +251,22 @@ def test_emitted_text_is_the_golden(update_goldens: bool) -> None:
     if update_goldens:
         GOLDEN.write_text(text, "utf-8")
     assert GOLDEN.read_text("utf-8") == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [NETWORKS[1], NETWORKS[2]], ids=str)
+def test_exports_with_dynamic_batch_height_and_width(network: Network) -> None:
+    """Height and width as multiples of `2**hi`, with symmetric and with SAME padding."""
+    module, _ = randomised(network)
+    module.eval()
+    batch, height, width = (torch.export.Dim(name, min=1, max=64) for name in ("b", "h", "w"))
+    levels = range(3, 8)
+    factors = [2 ** (7 - level) for level in levels]
+    shapes = [{0: batch, 2: factor * height, 3: factor * width} for factor in factors[:-1]]
+    shapes.append({0: batch, 2: height, 3: width})
+    example = (network.features((512, 640), batch=2),)
+    program = torch.export.export(module, example, dynamic_shapes=(shapes,)).module()
+    features = network.features((1024, 384), batch=3)
+    with torch.no_grad():
+        for found, wanted in zip(program(features), module(features), strict=True):
+            assert torch.equal(found, wanted)
