@@ -44,25 +44,23 @@ def collection(
         comma = "" if solo else ","
         yield f"{indent}{INDENT}{brackets[0]}"
         for part in parts:
-            *lines, last = _element(part, depth + 2)
-            yield from lines
-            yield f"{last}{comma}"
+            yield from _element(part, depth + 2, comma)
         yield f"{indent}{INDENT}{brackets[1]}"
     yield f"{indent})"
 
 
-def _element(part: str, depth: int) -> Iterator[str]:
+def _element(part: str, depth: int, comma: str) -> Iterator[str]:
     """An element of a list on lines of its own: a call, or a comprehension of one."""
     call, loop, rest = part.partition(" for _ in ")
-    if not loop or len(INDENT * depth + part) < WIDTH:
-        yield from _wrapped(part, depth)
+    if not loop or len(INDENT * depth + part + comma) <= WIDTH:
+        yield from _wrapped(part, depth, comma)
         return
     starred = call.startswith("*(")
     if starred:
         yield f"{INDENT * depth}*("
         yield from _wrapped(call[2:], depth + 1)
         yield f"{INDENT * (depth + 1)}for _ in {rest[:-1]}"
-        yield f"{INDENT * depth})"
+        yield f"{INDENT * depth}){comma}"
     else:
         yield from _wrapped(call, depth)
         yield f"{INDENT * depth}for _ in {rest}"
@@ -91,13 +89,36 @@ def comment_lines(text: str, comment: str, depth: int) -> Iterator[str]:
         yield from _wrapped(text, depth)
 
 
-def _wrapped(text: str, depth: int) -> Iterator[str]:
-    """A long statement: a tuple target or a call, wrapped as the formatter does."""
-    if len(INDENT * depth + text) <= WIDTH or not text.endswith(")"):
-        yield INDENT * depth + text
+def _wrapped(text: str, depth: int, comma: str = "") -> Iterator[str]:
+    """A long statement or element: a call, wrapped as the formatter does."""
+    if len(INDENT * depth + text + comma) <= WIDTH or not text.endswith(")"):
+        yield INDENT * depth + text + comma
+        return
+    target, _, value = text.partition(" = ")
+    terms = _terms(value)
+    if len(terms) > 2:
+        indent = INDENT * depth
+        yield f"{indent}{target} = ("
+        if len(f"{indent}{INDENT}{value}") <= WIDTH:
+            yield f"{indent}{INDENT}{value}"
+        else:
+            yield f"{indent}{INDENT}{terms[0]}"
+            yield from (f"{indent}{INDENT}+ {term}" for term in terms[1:])
+        yield f"{indent})"
         return
     head, _, rest = text.partition("(")
-    yield from statement(f"{head}(", rest[:-1].split(", "), ")", depth)
+    yield from statement(f"{head}(", rest[:-1].split(", "), f"){comma}", depth)
+
+
+def _terms(value: str) -> list[str]:
+    """The terms of a sum; what stands in brackets belongs to one term."""
+    terms: list[str] = []
+    for part in value.split(" + "):
+        if terms and terms[-1].count("(") > terms[-1].count(")"):
+            terms[-1] += f" + {part}"
+        else:
+            terms.append(part)
+    return terms
 
 
 def docstring(paragraphs: Sequence[str], depth: int) -> str:
