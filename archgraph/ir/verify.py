@@ -40,8 +40,9 @@ def verify(graph: Graph, after: str = "") -> None:
         report("there are no outputs")
     if not found:
         try:
-            graph.order()
-            if graph.stage is Stage.OPERATORS:
+            if graph.stage is Stage.PYRAMID:
+                graph.order()
+            else:  # inferring types puts the nodes in order too
                 for message in _shared_weight_faults(graph):
                     report(message)
         except ArchgraphError as error:
