@@ -40,7 +40,7 @@ from archgraph.ir.settings import ROOT_SETTINGS
 from archgraph.ir.signature import ALIASES, FUSIONS
 from archgraph.passes import PASSES
 from archgraph.spec import Library, Located, StepParameter
-from archgraph.spec.models import Document
+from archgraph.spec.documents import Document
 from archgraph.spec.names import OWN_NAMES
 from archgraph.spec.reader import read_documents
 

@@ -27,18 +27,9 @@ from typing import Any, TypeVar
 
 from archgraph.analysis.shapes import ImageSize, level_size
 from archgraph.ir import FeatureType, Graph, Node, Stage
-from archgraph.ir.ops import (
-    Activation,
-    Add,
-    Affine,
-    BatchNorm,
-    Conv,
-    Input,
-    MaxPool,
-    Op,
-    Resize,
-    WeightedSum,
-)
+from archgraph.ir.op import Op
+from archgraph.ir.ops import Activation, Add, Affine, BatchNorm, Conv, MaxPool, Resize, WeightedSum
+from archgraph.ir.pyramid import Input
 
 Key = TypeVar("Key", int, str)
 

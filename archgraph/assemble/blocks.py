@@ -9,7 +9,7 @@ from dataclasses import replace
 from archgraph.assemble.binding import check_step, step_faults, unknown_names, with_defaults
 from archgraph.assemble.settings import settings_of
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
-from archgraph.expressions import Entry, Expression, Step, parse_entry, parse_expression, parse_step
+from archgraph.expressions import Expression, Step, parse_entry, parse_expression, parse_step
 from archgraph.ir import (
     NUMBER,
     WORD,
@@ -17,6 +17,7 @@ from archgraph.ir import (
     BlockNode,
     BlockParameter,
     Definition,
+    Operand,
     Settings,
 )
 from archgraph.ir.signature import BUILTIN_NAMES, FUSIONS, INHERITED, argument_kinds, name_hint
@@ -125,7 +126,7 @@ class Blocks:
         found, waiting = {name}, [name]
         while waiting:
             block = self.known.get(waiting.pop())
-            for step in [step for node in block.nodes for step in node.use] if block else []:
+            for step in [step for node in block.walk() for step in node.use] if block else []:
                 if step.use not in found:
                     found.add(step.use)
                     waiting.append(step.use)
@@ -162,7 +163,7 @@ class Blocks:
             block = self.convert(document, (*chain, identity))
             key = self._keys[identity]
             self.known[key] = replace(block, name=key)
-            inner = (self._depths.get(used.use, 0) for node in block.nodes for used in node.use)
+            inner = (self._depths.get(used.use, 0) for node in block.walk() for used in node.use)
             self._depths[key] = 1 + max(inner, default=0)
             if self._depths[key] > MAX_DEPTH:
                 raise SpecError(self._too_deep(step))
@@ -220,6 +221,7 @@ class Blocks:
         nodes: list[BlockNode] = []
         names: dict[str, Location | None] = {"x": None}
         for model in document.nodes:
+            assert isinstance(model, BlockNodeModel)
             where = model.at("name")
             with self._keeping():
                 fault = name_fault(model.name, where)
@@ -232,7 +234,7 @@ class Blocks:
                 nodes.append(self._node(document, model, names, known, chain))
             names.setdefault(model.name, where)
         output = None
-        if document.outputs is not None:
+        if isinstance(document.outputs, str):
             with self._keeping():
                 output = parse_entry(document.outputs, document.at("outputs"))
                 self._check_entry(output.candidates, names, document.at("outputs"), "this block")
@@ -245,10 +247,10 @@ class Blocks:
             parameters,
             definitions,
             tuple(nodes),
-            output,
-            settings,
-            document.doc,
-            document.at(document.kind),
+            outputs={"": output} if output else {},
+            settings=settings,
+            doc=document.doc,
+            location=document.at(document.kind),
         )
 
     @contextmanager
@@ -281,13 +283,16 @@ class Blocks:
                     step = self.with_words(step, chain)
                     done.append(step)
                     self._check_step(step, known)
-        entries: list[Entry] = []
+        entries: list[Operand] = []
         texts = [model.from_] if isinstance(model.from_, str) else model.from_ or []
         for i, text in enumerate(texts):
+            assert isinstance(text, str)
             where = model.at("from") if isinstance(model.from_, str) else model.at("from", i)
             with self._keeping():
-                entries.append(parse_entry(text, where))
-                self._check_entry(entries[-1].candidates, names, where, f"node '{model.name}'")
+                entries.append(Operand(parse_entry(text, where)))
+                self._check_entry(
+                    entries[-1].entry.candidates, names, where, f"node '{model.name}'"
+                )
         when = None
         with self._keeping():
             if model.when is not None:

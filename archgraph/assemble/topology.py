@@ -18,7 +18,7 @@ from archgraph.errors import Diagnostic, SpecError, suggest
 from archgraph.expressions import Names, Step
 from archgraph.expressions.step import NONE
 from archgraph.ir import Edge, EdgeSteps, Graph, Model, Node, Scope, Settings, Stage
-from archgraph.ir.ops import Fuse, Input, Use
+from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.ir.settings import INHERIT, ROOT_SETTINGS
 from archgraph.ir.signature import FUSIONS, argument_kinds, fusion_kinds
 from archgraph.spec import (

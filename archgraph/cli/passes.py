@@ -79,7 +79,7 @@ def print_log(result: PassResult) -> None:
 
     Where the stage changes nothing is rewritten: then how many operators of each kind there are.
     """
-    from archgraph.ir.ops import Input
+    from archgraph.ir.pyramid import Input
 
     before, after = result.before.graph, result.after.graph
     if before.stage is not after.stage:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from archgraph.expressions import Scalar
 from archgraph.ir import FeatureType
+from archgraph.ir.op import Op
 from archgraph.ir.ops import (
     Activation,
     Add,
@@ -18,7 +19,6 @@ from archgraph.ir.ops import (
     BatchNorm,
     Conv,
     MaxPool,
-    Op,
     Resize,
     WeightedSum,
     symmetric_padding,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from archgraph.codegen import prelude
 from archgraph.codegen.forms import form_of, literals
 from archgraph.ir import FeatureType, Graph, verify
-from archgraph.ir.ops import Input
+from archgraph.ir.pyramid import Input
 
 
 class Interpreter(nn.Module):

@@ -17,7 +17,7 @@ from itertools import pairwise
 from archgraph.codegen.forms import Form, form_of
 from archgraph.errors import CodegenError, Diagnostic, Location
 from archgraph.ir import FeatureType, Graph, Node, Scope
-from archgraph.ir.ops import Input
+from archgraph.ir.pyramid import Input
 
 
 @dataclass

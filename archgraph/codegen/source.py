@@ -23,7 +23,7 @@ from archgraph.codegen.layout import (
 from archgraph.codegen.outline import Item, Outline, outline
 from archgraph.errors import CodegenError, Diagnostic
 from archgraph.ir import Graph, Stage, print_graph
-from archgraph.ir.ops import Input
+from archgraph.ir.pyramid import Input
 
 
 @dataclass(frozen=True)

@@ -30,16 +30,24 @@ class Argument:
 
 @dataclass(frozen=True)
 class Step:
-    """A use of something by name. `when` is a condition, decided where the step is applied."""
+    """A use of something by name.
+
+    `when` is a condition and `repeat` a count, both decided where the step is applied; `first`
+    are arguments of the first repetition only. `share` names the set of weights that the step
+    has in common with others of that name.
+    """
 
     use: str
     arguments: tuple[Argument, ...] = ()
     when: Expression | None = None
     location: Location | None = field(default=None, compare=False, repr=False)
+    repeat: Expression | None = None
+    first: tuple[Argument, ...] = ()
+    share: str = ""
 
     @property
     def text(self) -> str:
-        """The short form; the condition is not part of it."""
+        """The short form; condition, repetition and sharing are not part of it."""
         return " ".join([self.use, *(f"{a.key}={a.text}" for a in self.arguments)])
 
     def __str__(self) -> str:

@@ -5,21 +5,34 @@ verified, printed and parsed. May import `errors` and `expressions`; never torch
 `ops.py`, then `graph.py`.
 """
 
-from archgraph.ir.block import NUMBER, WORD, Block, BlockNode, BlockParameter, Definition, Model
-from archgraph.ir.graph import MAX_NODES, Edge, EdgeSteps, Graph, Node, Scope
+from archgraph.ir.block import (
+    NUMBER,
+    WORD,
+    Block,
+    BlockGroup,
+    BlockNode,
+    BlockParameter,
+    Definition,
+    Model,
+    Operand,
+    Variant,
+)
+from archgraph.ir.graph import MAX_NODES, Edge, EdgeSteps, Graph, Node, Scope, Template
 from archgraph.ir.settings import PADDINGS, ROOT_SETTINGS, Settings
 from archgraph.ir.text import print_graph
 from archgraph.ir.text_parser import parse_graph
-from archgraph.ir.types import FeatureType, Stage
+from archgraph.ir.types import GLOBAL, FeatureType, Stage
 from archgraph.ir.verify import verify
 
 __all__ = [
+    "GLOBAL",
     "MAX_NODES",
     "NUMBER",
     "PADDINGS",
     "ROOT_SETTINGS",
     "WORD",
     "Block",
+    "BlockGroup",
     "BlockNode",
     "BlockParameter",
     "Definition",
@@ -29,9 +42,12 @@ __all__ = [
     "Graph",
     "Model",
     "Node",
+    "Operand",
     "Scope",
     "Settings",
     "Stage",
+    "Template",
+    "Variant",
     "parse_graph",
     "print_graph",
     "verify",

@@ -14,7 +14,8 @@ import networkx as nx
 
 from archgraph.errors import Diagnostic, Location, VerifyError
 from archgraph.expressions import Scalar, Step
-from archgraph.ir.ops import Input, Op
+from archgraph.ir.op import Op
+from archgraph.ir.pyramid import Input
 from archgraph.ir.settings import INHERIT, Settings
 from archgraph.ir.types import FeatureType, Stage
 
@@ -80,8 +81,11 @@ class Node:
 class Scope:
     """What an instance of a block was in the spec: for the printer, figures and errors.
 
-    `inputs` and `outputs` are the names that the block itself uses for what enters and leaves;
-    `location` is where it is used.
+    `path` is the call path; `module` the module path, where its weights live, which another
+    scope may share; by default the two are equal. `inputs` and `outputs` are the names that the
+    block itself uses for what enters and leaves; `arguments` are its parameters, in declared
+    order, evaluated; `location` is where it is used. What all instances of a block have in
+    common is the graph's template of that name.
     """
 
     path: str
@@ -91,6 +95,26 @@ class Scope:
     outputs: tuple[str, ...] = ()
     location: Location | None = None
     doc: str = field(default="", compare=False)
+    module: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.module:
+            object.__setattr__(self, "module", self.path)
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a block says of all its instances: hints for the printer, never facts of the graph.
+
+    `defaults` are its parameters in declared order, each with the text of its default (None:
+    required). `expressions` are the texts of what its nodes say, over its parameters, inputs
+    (`x.channels`) and settings, values and functions of `let` written out: an argument under
+    `node.argument`, a condition under `node.when`, a count under `node.repeat`.
+    """
+
+    block: str
+    defaults: tuple[tuple[str, str | None], ...] = ()
+    expressions: tuple[tuple[str, str], ...] = ()
 
 
 class Graph:
@@ -102,6 +126,7 @@ class Graph:
         settings: what its blocks inherit; meaningful at PYRAMID only.
         policy: what edges that say nothing do; None once `resolve-edges` has run.
         scopes: block instances by path; `""` is the whole graph.
+        templates: what the blocks of the scopes say, by block name.
     """
 
     def __init__(
@@ -116,6 +141,7 @@ class Graph:
         self.settings = settings
         self.policy = policy
         self.scopes: dict[str, Scope] = {}
+        self.templates: dict[str, Template] = {}
         self._graph: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         self._outputs: dict[str, str] = {}
         self._positions: dict[str, int] = {}
@@ -138,7 +164,8 @@ class Graph:
     def _content(self) -> tuple[object, ...]:
         nodes = [(node, self.inputs(node.name)) for node in self]
         heads = (self.name, self.stage, self.settings, self.policy, list(self._outputs.items()))
-        return (*heads, list(self.scopes.items()), nodes)
+        records = (list(self.templates.items()), list(self.scopes.items()))
+        return (*heads, *records, nodes)
 
     def __iter__(self) -> Iterator[Node]:
         """Nodes in the order in which they were added."""
@@ -278,6 +305,7 @@ class Graph:
         """A graph that can be edited without touching this one; nodes and edges are shared."""
         other = Graph(self.name, self.stage, self.settings, self.policy)
         other.scopes = dict(self.scopes)
+        other.templates = dict(self.templates)
         other._graph = self._graph.copy()
         other._outputs = dict(self._outputs)
         other._positions = dict(self._positions)

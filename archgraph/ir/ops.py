@@ -1,4 +1,4 @@
-"""The vocabulary: every operation a graph may hold, at both stages.
+"""The operators: everything a graph at stage OPERATORS may hold.
 
 An op is a frozen dataclass; its fields are its meaning. `infer` gives the type of its result
 and refuses what it cannot compute; `parameters` names its learned weights and their shapes,
@@ -11,104 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from archgraph.errors import Diagnostic, SpecError
-from archgraph.expressions import Step
-from archgraph.ir.settings import Settings
-from archgraph.ir.types import FeatureType, Stage
+from archgraph.ir.op import Op, Shape, refusal
+from archgraph.ir.pyramid import Fuse, Input, Result, Use
+from archgraph.ir.types import FeatureType
 
-Shape = tuple[int, ...]
 Padding = Literal["symmetric", "same"]
 ActivationFunction = Literal["relu", "relu6", "silu", "sigmoid", "hard-swish", "gelu", "mish"]
-
-
-@dataclass(frozen=True)
-class Op:
-    """An operation. `arity` is the smallest and largest number of operands (None: any)."""
-
-    kind: ClassVar[str]
-    stages: ClassVar[frozenset[Stage]] = frozenset({Stage.OPERATORS})
-    arity: ClassVar[tuple[int, int | None]] = (1, 1)
-
-    def infer(self, inputs: Sequence[FeatureType]) -> FeatureType:
-        """The type of the result.
-
-        Raises:
-            SpecError: the operands do not fit; without a place, which the caller knows.
-        """
-        return inputs[0]
-
-    def parameters(self, inputs: Sequence[FeatureType]) -> Mapping[str, Shape]:
-        """Learned weights by name, in the order in which torch registers them."""
-        return {}
-
-    def buffers(self, inputs: Sequence[FeatureType]) -> Mapping[str, Shape]:
-        """Tensors that are saved with the weights but not learned."""
-        return {}
-
-
-def refusal(code: str, message: str, hint: str = "") -> SpecError:
-    """A mistake whose place the caller adds."""
-    return SpecError(Diagnostic(code, message, None, hint))
-
-
-# --- both stages ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Input(Op):
-    """A feature map that the caller provides."""
-
-    kind: ClassVar[str] = "input"
-    stages: ClassVar[frozenset[Stage]] = frozenset(Stage)
-    arity: ClassVar[tuple[int, int | None]] = (0, 0)
-
-    level: int
-    channels: int
-
-    def infer(self, inputs: Sequence[FeatureType]) -> FeatureType:
-        return FeatureType(self.level, self.channels)
-
-
-# --- PYRAMID -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Fuse(Op):
-    """Operands brought to one level and fused, then a block. Passes may add or take operands."""
-
-    kind: ClassVar[str] = "fuse"
-    stages: ClassVar[frozenset[Stage]] = frozenset({Stage.PYRAMID})
-    arity: ClassVar[tuple[int, int | None]] = (1, None)
-
-    level: int
-    channels: int
-    fusion: Step
-    block: tuple[Step, ...] = ()
-    settings: Settings = Settings()
-    pin: bool = False
-
-    def infer(self, inputs: Sequence[FeatureType]) -> FeatureType:
-        return FeatureType(self.level, self.channels)
-
-
-@dataclass(frozen=True)
-class Use(Op):
-    """A chain of steps applied to fixed operands, then a block. Passes leave it alone.
-
-    Its channels follow from its block, so only the compiler's instantiation knows its type.
-    """
-
-    kind: ClassVar[str] = "use"
-    stages: ClassVar[frozenset[Stage]] = frozenset({Stage.PYRAMID})
-    arity: ClassVar[tuple[int, int | None]] = (1, None)
-
-    level: int
-    use: tuple[Step, ...]
-    block: tuple[Step, ...] = ()
-    settings: Settings = Settings()
-
-
-# --- OPERATORS -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -290,4 +198,5 @@ OPERATORS: Mapping[str, type[Op]] = {
     "affine": Affine,
     "weighted-sum": WeightedSum,
 }
-VOCABULARY: Mapping[str, type[Op]] = {"input": Input, "fuse": Fuse, "use": Use, **OPERATORS}
+PYRAMID: Mapping[str, type[Op]] = {"input": Input, "fuse": Fuse, "use": Use, "result": Result}
+VOCABULARY: Mapping[str, type[Op]] = {**PYRAMID, **OPERATORS}

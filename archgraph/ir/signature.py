@@ -10,7 +10,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import Scalar, Step, parse_step, scalar_text
 from archgraph.ir.block import NUMBER, WORD, Block
-from archgraph.ir.ops import OPERATORS, ActivationFunction, Op
+from archgraph.ir.op import Op
+from archgraph.ir.ops import OPERATORS, ActivationFunction
 
 # A fusion is a name for a variadic operation: an operator with its options. `average` is an
 # addition followed by a constant factor, which depends on the number of operands.

@@ -3,13 +3,15 @@
     graph bifpn stage=pyramid
       settings {"act": "relu", "norm": "batch-norm eps=1e-05 momentum=0.1"}
       edges {"up": ["resize mode=nearest"]}
+      template conv-norm {"channels": null, "kernel": "1"} {"conv.kernel": "kernel"}
       scope <root> = bifpn(in3, in4) -> (td3, out4) {"levels": "3..4"}
       in3 = input {level=3, channels=64}  # specs/topologies/panet.yaml:3:1
       td3 = fuse(in3, in4) {level=3, channels=64, fusion=fast}  # specs/topologies/panet.yaml:9:5
       return p3=td3
 
-Fields that have their default are left out; at OPERATORS every node shows its type. A location
-keeps file, line and column. What `Scope.doc` and edge locations say is not part of the form.
+Fields that have their default are left out; at OPERATORS every node shows its type. A scope whose
+weights live elsewhere says `module=`, a node likewise `weights=`. A location keeps file, line and
+column. What `Scope.doc` and edge locations say is not part of the form.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Any
 
 from archgraph.errors import Location
 from archgraph.expressions import Step
-from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope
+from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope, Template
 from archgraph.ir.settings import Settings
 from archgraph.ir.types import FeatureType, Stage
 
@@ -40,6 +42,7 @@ def print_graph(graph: Graph) -> str:
         lines.append(f"  settings {json.dumps(_settings_json(graph.settings))}")
     if graph.policy is not None:
         lines.append(f"  edges {json.dumps(_edge_steps_json(graph.policy))}")
+    lines += [f"  {_template_text(template)}" for template in graph.templates.values()]
     lines += [f"  {_scope_text(scope)}" for scope in graph.scopes.values()]
     types = _types(graph)
     lines += [f"  {_node_text(graph, node, types.get(node.name))}" for node in graph]
@@ -82,9 +85,16 @@ def _edge_text(edge: Edge) -> str:
     return text
 
 
+def _template_text(template: Template) -> str:
+    parts = [dict(template.defaults), dict(template.expressions)]
+    return f"template {template.block} {' '.join(json.dumps(part) for part in parts)}"
+
+
 def _scope_text(scope: Scope) -> str:
     text = f"scope {scope.path or ROOT} = {scope.block}({', '.join(scope.inputs)})"
     text += f" -> ({', '.join(scope.outputs)})"
+    if scope.module != scope.path:
+        text += f" module={scope.module}"
     if scope.arguments:
         text += f" {json.dumps(dict(scope.arguments))}"
     return text + _location_text(scope.location)
@@ -103,6 +113,8 @@ def _value_text(value: object) -> str:
             return value if bare else json.dumps(value)
         case Step():
             return _value_text(_step_json(value))
+        case tuple() if all(isinstance(part, str) for part in value):
+            return json.dumps(value)
         case tuple():
             if len(value) == 1 and not isinstance(_step_json(value[0]), dict):
                 return _value_text(value[0])
@@ -115,15 +127,20 @@ def _value_text(value: object) -> str:
 
 def _step_json(step: Step) -> Json:
     """A step's short form; what that cannot say (conditions, blanks in a value) as a mapping."""
-    spaced = {a.key: a.text for a in step.arguments if " " in a.text}
-    if step.when is None and not spaced:
+    spaced = any(" " in a.text for a in step.arguments)
+    more = {
+        "when": step.when and step.when.text,
+        "repeat": step.repeat and step.repeat.text,
+        "first": {a.key: a.text for a in step.first},
+        "share": step.share,
+    }
+    said = {key: value for key, value in more.items() if value}
+    if not said and not spaced:
         return step.text
     found: dict[str, Json] = {"use": step.use if spaced else step.text}
     if spaced:
         found["with"] = {a.key: a.text for a in step.arguments}
-    if step.when is not None:
-        found["when"] = step.when.text
-    return found
+    return {**found, **said}
 
 
 def _settings_json(settings: Settings) -> Json:

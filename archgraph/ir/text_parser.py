@@ -9,17 +9,19 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from archgraph.errors import ArchgraphError, Diagnostic, Location, TextError
 from archgraph.expressions import Argument, Step, parse_expression, parse_step
-from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope
-from archgraph.ir.ops import VOCABULARY, Op
+from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope, Template
+from archgraph.ir.op import Op
+from archgraph.ir.ops import VOCABULARY
 from archgraph.ir.settings import PADDINGS, Settings
 from archgraph.ir.text import ROOT
-from archgraph.ir.types import FeatureType, Stage
+from archgraph.ir.types import GLOBAL, FeatureType, Stage
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 LOCATION = re.compile(r"#\s(.+):(\d+):(\d+)\Z")
-TYPE = re.compile(r"P(\d+) x (\d+)")
+TYPE = re.compile(r"(?:P(\d+)|global) x (\d+)( loose)?")
 SCOPE = re.compile(r"scope\s+[^\s=]+\s*=")
+TEMPLATE = re.compile(r"template\s+[^\s={]+\s*\{")
 JSON_VALUE = re.compile(r'[-\d"\[{]|(?:true|false|null|NaN|Infinity)(?![\w-])')
 
 Json = Any
@@ -105,6 +107,9 @@ def _parse_line(graph: Graph, reader: _LineReader, nodes: dict[str, _ParsedNode]
     elif SCOPE.match(reader.text, reader.position):
         reader.accept_word("scope")
         _parse_scope(graph, reader)
+    elif TEMPLATE.match(reader.text, reader.position):
+        reader.accept_word("template")
+        _parse_template(graph, reader)
     else:
         parsed = _parse_node(reader)
         if parsed.node.name in nodes:
@@ -122,6 +127,14 @@ def _parse_return(graph: Graph, reader: _LineReader) -> None:
     graph.set_outputs(outputs)
 
 
+def _parse_template(graph: Graph, reader: _LineReader) -> None:
+    block = reader.match(WORD)
+    defaults, expressions = _mapping(reader.json()), _mapping(reader.json())
+    reader.end()
+    template = Template(block, tuple(defaults.items()), tuple(expressions.items()))
+    graph.templates[block] = template
+
+
 def _parse_scope(graph: Graph, reader: _LineReader) -> None:
     path = "" if reader.accept(ROOT) else reader.match(NAME)
     reader.expect("=")
@@ -129,10 +142,12 @@ def _parse_scope(graph: Graph, reader: _LineReader) -> None:
     inputs = reader.names()
     reader.expect("->")
     outputs = reader.names()
+    module = reader.match(NAME) if reader.accept("module=") else path
     arguments = _mapping(reader.json()) if reader.peek("{") else {}
     location = reader.location()
     reader.end()
-    graph.scopes[path] = Scope(path, block, tuple(arguments.items()), inputs, outputs, location)
+    given = tuple(arguments.items())
+    graph.scopes[path] = Scope(path, block, given, inputs, outputs, location, module=module)
 
 
 def _parse_node(reader: _LineReader) -> _ParsedNode:
@@ -155,7 +170,8 @@ def _parse_node(reader: _LineReader) -> _ParsedNode:
     shown: FeatureType | None = None
     if reader.accept(":"):
         found = reader.pattern(TYPE)
-        shown = FeatureType(int(found[1]), int(found[2]))
+        level = GLOBAL if found[1] is None else int(found[1])
+        shown = FeatureType(level, int(found[2]), found[3] is not None)
     node = Node(name, op, scope, weights, reader.location())
     reader.end()
     return _ParsedNode(node, edges, shown, reader)
@@ -195,6 +211,8 @@ def _value_from(key: str, hint: Any, raw: Json) -> Json:
         return _steps_from(raw)
     if hint is Settings:
         return _settings_from(raw)
+    if hint == tuple[str, ...] and isinstance(raw, list):
+        return tuple(str(part) for part in raw)
     number = isinstance(raw, int | float) and not isinstance(raw, bool)
     smallest = 0 if key == "level" else 1
     if hint is float and number:
@@ -221,7 +239,10 @@ def _step_from(raw: Json) -> Step:
     step = parse_step(given["use"])
     extra = tuple(Argument(key, text) for key, text in given.get("with", {}).items())
     when = parse_expression(given["when"]) if "when" in given else None
-    return Step(step.use, (*step.arguments, *extra), when)
+    repeat = parse_expression(given["repeat"]) if "repeat" in given else None
+    first = tuple(Argument(key, text) for key, text in given.get("first", {}).items())
+    arguments = (*step.arguments, *extra)
+    return Step(step.use, arguments, when, None, repeat, first, given.get("share", ""))
 
 
 def _steps_from(raw: Json) -> tuple[Step, ...]:

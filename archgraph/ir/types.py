@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# One past the coarsest level: ceil(S / 2**GLOBAL) is 1 for every image there is.
+GLOBAL = 32
+
 
 class Stage(Enum):
     """PYRAMID says what is fused with what; OPERATORS says how it is computed."""
@@ -17,16 +20,26 @@ class Stage(Enum):
 class FeatureType:
     """A feature map of one level: its stride to the image is `2**level`, its size follows.
 
-    Sizes are never part of a type: level l of an image of S pixels has `ceil(S / 2**l)`.
+    Sizes are never part of a type: level l of an image of S pixels has `ceil(S / 2**l)`, so a
+    map at level `GLOBAL` is a single pixel. A `loose` map was made by exact doubling, so that it
+    may be larger than its level says, by less than one pixel of the coarser level; only `crop`
+    and `resize` make it fit again.
     """
 
     level: int
     channels: int
+    loose: bool = False
 
     @property
     def stride(self) -> int:
         """Pixels of the image per pixel of the feature map, along each axis."""
         return int(2**self.level)
 
+    @property
+    def is_global(self) -> bool:
+        """Whether the map is a single pixel, whatever the image."""
+        return self.level == GLOBAL
+
     def __str__(self) -> str:
-        return f"P{self.level} x {self.channels}"
+        where = "global" if self.is_global else f"P{self.level}"
+        return f"{where} x {self.channels}{' loose' if self.loose else ''}"

@@ -7,7 +7,7 @@ from collections import Counter
 
 from archgraph.errors import ArchgraphError, Diagnostic, VerifyError
 from archgraph.ir.graph import Graph, Node
-from archgraph.ir.ops import Fuse, Input
+from archgraph.ir.pyramid import Fuse, Input
 from archgraph.ir.types import Stage
 
 NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.([A-Za-z_][A-Za-z0-9_]*|[0-9]+))*\Z")

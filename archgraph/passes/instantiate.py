@@ -37,7 +37,9 @@ from archgraph.ir import (
     Settings,
     Stage,
 )
-from archgraph.ir.ops import OPERATORS, Input, Op, Resize
+from archgraph.ir.op import Op
+from archgraph.ir.ops import OPERATORS, Resize
+from archgraph.ir.pyramid import Input
 from archgraph.ir.settings import INHERIT
 from archgraph.ir.signature import (
     ALIASES,
@@ -233,13 +235,13 @@ class Builder:
             )
             existing: dict[str, str] = {"x": operands[0]}
             latest = operands[0]
-            for node in block.nodes:
+            for node in block.walk():
                 if node.when is None or node.when.evaluate(names):
                     latest = self._block_node(node, existing, latest, path, inner)
                     existing[node.name] = latest
             result = latest
-            if block.output:
-                result = existing[_choose(block.output, existing, block.location) or "x"]
+            if "" in block.outputs:
+                result = existing[_choose(block.outputs[""], existing, block.location) or "x"]
         except SpecError as error:
             raise self._blame_use(error, block, context.location) from None
         names_out = tuple(name for name, value in existing.items() if value == result)[-1:]
@@ -315,7 +317,7 @@ class Builder:
     ) -> str:
         operands = [latest]
         if node.inputs is not None:
-            chosen = [_choose(entry, existing, node.location) for entry in node.inputs]
+            chosen = [_choose(each.entry, existing, node.location) for each in node.inputs]
             operands = [existing[name] for name in chosen if name is not None]
             if not operands:
                 message = f"no input of node '{node.name}' exists"

@@ -9,7 +9,8 @@ from typing import ClassVar
 from archgraph.errors import ArchgraphError, Diagnostic, SpecError, suggest
 from archgraph.expressions import Step, Value
 from archgraph.ir import Edge, FeatureType, Graph, Model, Node, Scope, Settings, Stage
-from archgraph.ir.ops import Add, Affine, Fuse, Input, Use
+from archgraph.ir.ops import Add, Affine
+from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.ir.signature import AVERAGE, FUSIONS, fusion_kinds, make_operator, unknown_argument
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.instantiate import Builder, Context, evaluate_argument

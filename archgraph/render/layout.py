@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from archgraph.ir import Edge, Graph, Node, Stage
-from archgraph.ir.ops import Fuse, Input, Use
+from archgraph.ir.pyramid import Fuse, Input, Use
 
 
 class EdgeKind(Enum):

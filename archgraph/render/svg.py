@@ -13,7 +13,7 @@ from functools import cached_property
 from xml.sax.saxutils import escape
 
 from archgraph.ir import Graph, Node
-from archgraph.ir.ops import Fuse, Input, Use
+from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.render import style
 from archgraph.render.layout import EdgeKind, Frame, Layout, Link, Place, lay_out, level_of
 from archgraph.render.route import Point, Router, Shape, arrow_head, number, path_data

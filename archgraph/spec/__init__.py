@@ -14,22 +14,20 @@ from archgraph.spec.arguments import (
     python_argument,
     split_definition,
 )
+from archgraph.spec.documents import BlockDocument, Document, TopologyDocument
 from archgraph.spec.expand import expand_topology
 from archgraph.spec.expanded import ExpandedEdge, ExpandedNode, ExpandedTopology
 from archgraph.spec.faults import certain, independent
 from archgraph.spec.forms import expression_of, steps_of, with_arguments
 from archgraph.spec.library import Library, SpecFile
+from archgraph.spec.located import Located
 from archgraph.spec.models import (
-    BlockDocument,
     BlockNodeModel,
-    Document,
     EdgeDefaults,
     EdgeModel,
-    Located,
     NodeModel,
     SettingsModel,
     StepParameter,
-    TopologyDocument,
 )
 from archgraph.spec.names import name_fault
 

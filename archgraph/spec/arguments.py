@@ -17,15 +17,11 @@ from archgraph.expressions import (
     scalar_text,
 )
 from archgraph.expressions.template import parse_range
+from archgraph.spec.documents import Document
 from archgraph.spec.faults import independent
 from archgraph.spec.forms import expression_of
-from archgraph.spec.models import (
-    Document,
-    LevelsParameter,
-    Located,
-    ParameterForm,
-    StepParameter,
-)
+from archgraph.spec.located import Located
+from archgraph.spec.models import LevelsParameter, ParameterForm, StepParameter
 from archgraph.spec.reader import Data, read_documents
 
 REQUIRED = "required"

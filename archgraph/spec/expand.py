@@ -22,10 +22,11 @@ from archgraph.expressions import (
 from archgraph.expressions.template import HOLE
 from archgraph.spec.arguments import LEVELS as LEVELS_NAME
 from archgraph.spec.arguments import Arguments, bind_parameters
+from archgraph.spec.documents import TopologyDocument
 from archgraph.spec.expanded import ExpandedEdge, ExpandedInput, ExpandedNode, ExpandedTopology
 from archgraph.spec.faults import certain, fits, independent
 from archgraph.spec.forms import expression_of
-from archgraph.spec.models import EdgeModel, InputModel, NodeModel, TopologyDocument
+from archgraph.spec.models import EdgeModel, InputModel, NodeModel, PortsModel
 from archgraph.spec.names import name_fault
 
 MAX_NODES, MAX_WORK = 10_000, 100_000
@@ -73,6 +74,7 @@ class _Expander:
     def run(self) -> ExpandedTopology:
         self._read_inputs()
         for model in self.document.nodes:
+            assert isinstance(model, NodeModel)
             if not self._attempt(self._draft, model):
                 self._lose(model.name)
         seen: set[str] = set(self.inputs)
@@ -227,6 +229,7 @@ class _Expander:
         model = draft.model
         forms = model.from_ if isinstance(model.from_, list) else [model.from_]
         for i, form in enumerate(forms):
+            assert not isinstance(form, PortsModel)
             path = ("from", i) if isinstance(model.from_, list) else ("from",)
             if form is None:
                 message = f"node '{draft.name}' does not say what it reads"
@@ -334,6 +337,7 @@ class _Expander:
             for each in self.bound.levels:
                 self._attempt(self._output, outputs, each, form, self._names(each), where)
             return
+        assert isinstance(form, dict)
         for key, text in form.items():
             where = self.document.at("outputs", key)
             key_place = self.document.key_at("outputs", key)

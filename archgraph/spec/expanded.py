@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from archgraph.errors import Diagnostic, Location
 from archgraph.expressions import Names
 from archgraph.spec.arguments import Bound
-from archgraph.spec.models import EdgeModel, NodeModel, TopologyDocument
+from archgraph.spec.documents import TopologyDocument
+from archgraph.spec.models import EdgeModel, NodeModel
 
 
 @dataclass(frozen=True)

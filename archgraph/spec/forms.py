@@ -16,7 +16,8 @@ from archgraph.expressions import (
     scalar_text,
 )
 from archgraph.expressions.step import NONE
-from archgraph.spec.models import Located, StepMapping
+from archgraph.spec.located import Located
+from archgraph.spec.models import StepMapping
 
 Form = str | StepMapping | list[str | StepMapping]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archgraph.errors import Diagnostic, InputOutputError, Location, SpecError, suggest
-from archgraph.spec.models import BlockDocument, TopologyDocument, kind_of, make_document
+from archgraph.spec.documents import BlockDocument, TopologyDocument, kind_of, make_document
 from archgraph.spec.names import DOCUMENT_NAME
 from archgraph.spec.reader import MAX_BYTES, Data, Place, RawDocument, read_documents
 

@@ -1,112 +1,13 @@
-"""The documents of the language as data: which keys exist and what may stand under them.
-
-Comes in: plain data from `reader`. Goes out: frozen models that know where every value stands.
-Texts stay texts here; `expand` and `assemble` parse them where their meaning is known.
-"""
+"""Nodes, edges, parameters and settings as data: which keys exist, what may stand under them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    Tag,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from archgraph.errors import Diagnostic, Location, SpecError, nearest, suggest
-from archgraph.spec.faults import GIVEN, UNKNOWN_KEYS, faults_of
-from archgraph.spec.reader import Place, RawDocument
-
-Scalar = bool | int | float
-
-
-class Located(BaseModel):
-    """A mapping of a spec; `at` tells where it, or something under it, stands."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, validate_by_name=False, validate_by_alias=True
-    )
-
-    _place: Place | None = PrivateAttr(default=None)
-
-    def at(self, *path: str | int) -> Location | None:
-        """The place of the value under `path`, or of the nearest thing around it."""
-        return self._place.at(*path).location if self._place else None
-
-    def key_at(self, *path: str | int) -> Location | None:
-        """The place of the key at the end of `path`, else of the value there."""
-        place = self._place.at(*path) if self._place else None
-        return (place.key or place.location) if place else None
-
-    @classmethod
-    def known_keys(cls) -> list[str]:
-        """The keys the mapping may have, as written in YAML."""
-        return [field.alias or name for name, field in cls.model_fields.items()]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, data: Any) -> Any:
-        # Done here rather than by `extra="forbid"`, so that the message can name the keys.
-        if isinstance(data, dict) and cls.model_config.get("extra") == "forbid":
-            known = cls.known_keys()
-            unknown = [key for key in data if key not in known]
-            if unknown:
-                free = [key for key in known if key not in data]
-                context = {"keys": unknown, "free": free, "known": known}
-                raise PydanticCustomError(UNKNOWN_KEYS, "keys", context)
-        return data
-
-    def _attach(self, place: Place) -> Self:
-        """Give this model and the models under it their places."""
-        self._place = place
-        for name, field in type(self).model_fields.items():
-            key = field.alias or name
-            if key in place.children:
-                _attach_value(getattr(self, name), place.children[key])
-        for key, value in (self.__pydantic_extra__ or {}).items():
-            if key in place.children:
-                _attach_value(value, place.children[key])
-        return self
-
-
-def _attach_value(value: object, place: Place) -> None:
-    if isinstance(value, Located):
-        value._attach(place)
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            if i in place.children:
-                _attach_value(item, place.children[i])
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if key in place.children:
-                _attach_value(item, place.children[key])
-
-
-def _form(value: object) -> str | None:
-    """Which of the ways to write a thing this is."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool | int | float):
-        return "number"
-    forms: list[tuple[type | tuple[type, ...], str]] = [
-        (str, "text"),
-        ((dict, Located), "mapping"),
-        (list, "list"),
-    ]
-    return next((name for kind, name in forms if isinstance(value, kind)), None)
-
-
-Text = Annotated[str, Tag("text")]
-Number = Annotated[Scalar, Tag("number")]
-ScalarForm = Annotated[Number | Text, Discriminator(_form)]
+from archgraph.spec.located import Located, Number, Scalar, ScalarForm, Text, form_of
 
 
 class StepMapping(Located):
@@ -115,13 +16,16 @@ class StepMapping(Located):
     use: str
     with_: dict[str, ScalarForm] = Field(default={}, alias="with")
     when: ScalarForm | None = None
+    repeat: ScalarForm | None = None
+    first: dict[str, ScalarForm] = Field(default={})
+    share: str = ""
 
 
 Mapped = Annotated[StepMapping, Tag("mapping")]
 StepList = Annotated[
-    list[Annotated[Text | Mapped, Discriminator(_form)]], Field(min_length=1), Tag("list")
+    list[Annotated[Text | Mapped, Discriminator(form_of)]], Field(min_length=1), Tag("list")
 ]
-StepForm = Annotated[Text | Mapped | StepList, Discriminator(_form)]
+StepForm = Annotated[Text | Mapped | StepList, Discriminator(form_of)]
 
 
 class StepParameter(Located):
@@ -136,10 +40,16 @@ class LevelsParameter(Located):
     levels: ScalarForm
 
 
+class MapParameter(Located):
+    """`channels: {map: {3: 256, 4: 512}}`: numbers by level, read by calling `channels(l)`."""
+
+    map: dict[str, ScalarForm] = Field(min_length=1)
+
+
 def _parameter_form(value: object) -> str | None:
     if isinstance(value, dict):
-        return "levels" if "levels" in value else "step"
-    return _form(value)
+        return next((key for key in ("levels", "map") if key in value), "step")
+    return form_of(value)
 
 
 ParameterForm = Annotated[
@@ -147,6 +57,7 @@ ParameterForm = Annotated[
     | Text
     | Annotated[StepParameter, Tag("step")]
     | Annotated[LevelsParameter, Tag("levels")]
+    | Annotated[MapParameter, Tag("map")]
     | Annotated[list[ScalarForm], Field(min_length=1), Tag("list")],
     Discriminator(_parameter_form),
 ]
@@ -170,9 +81,10 @@ class EdgeDefaults(Located):
 
 
 class EdgeModel(EdgeDefaults):
-    """An entry of `from` with its own steps."""
+    """An entry of `from` with its own steps, or with `for` one for every round."""
 
     name: str | None = None
+    for_: str | None = Field(default=None, alias="for")
     from_: str = Field(alias="from")
     resample: Literal["none"] | None = None
 
@@ -206,15 +118,35 @@ class TopologyDefaults(Defaults):
     edge: EdgeDefaults = EdgeDefaults()
 
 
+Edge = Annotated[EdgeModel, Tag("mapping")]
+OneEntry = Annotated[Text | Edge, Discriminator(form_of)]
+
+
+class PortsModel(Located):
+    """`from: {gate: m3, gated: m2}`: what each input of a block reads, by the input's name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, OneEntry] = Field(init=False)
+
+    @property
+    def entries(self) -> Mapping[str, str | EdgeModel]:
+        """What each input reads, as written."""
+        return self.__pydantic_extra__ or {}
+
+
+def _entries_form(value: object) -> str | None:
+    """An edge says what it reads under `from`; names of inputs cannot be called so."""
+    if isinstance(value, dict) and "from" not in value:
+        return "ports"
+    return "ports" if isinstance(value, PortsModel) else form_of(value)
+
+
 Entries = Annotated[
     Text
-    | Annotated[EdgeModel, Tag("mapping")]
-    | Annotated[
-        list[Annotated[Text | Annotated[EdgeModel, Tag("mapping")], Discriminator(_form)]],
-        Field(min_length=1),
-        Tag("list"),
-    ],
-    Discriminator(_form),
+    | Edge
+    | Annotated[PortsModel, Tag("ports")]
+    | Annotated[list[OneEntry], Field(min_length=1), Tag("list")],
+    Discriminator(_entries_form),
 ]
 
 
@@ -230,26 +162,124 @@ class NodeModel(Located):
     use: StepForm | None = None
     with_: dict[str, ScalarForm] = Field(default={}, alias="with")
     block: StepForm | None = None
+    repeat: ScalarForm | None = None
+    first: dict[str, ScalarForm] = Field(default={})
     settings: SettingsModel = SettingsModel()
+    share: str = ""
     pin: bool = False
     doc: str = ""
+
+
+class GroupModel(Located):
+    """Nodes that a loop repeats together."""
+
+    for_: str | None = Field(default=None, alias="for")
+    when: ScalarForm | None = None
+    nodes: list[NodeEntry] = Field(min_length=1)
+
+
+def _node_form(value: object) -> str | None:
+    """Nodes have names; what has `nodes` instead is a group of them."""
+    if isinstance(value, dict) and "nodes" in value:
+        return "group"
+    return "group" if isinstance(value, GroupModel | BlockGroupModel) else form_of(value)
+
+
+NodeEntry = Annotated[
+    Annotated[NodeModel, Tag("mapping")] | Annotated[GroupModel, Tag("group")],
+    Discriminator(_node_form),
+]
+
+
+class BlockEntryModel(Located):
+    """An entry of `from` in a block that a loop repeats."""
+
+    for_: str | None = Field(default=None, alias="for")
+    from_: str = Field(alias="from")
+
+
+class BlockPortsModel(Located):
+    """What each input of a block reads, inside a block."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str] = Field(init=False)
+
+    @property
+    def entries(self) -> Mapping[str, str]:
+        """What each input reads, as written."""
+        return self.__pydantic_extra__ or {}
+
+
+def _block_entries_form(value: object) -> str | None:
+    return "ports" if isinstance(value, BlockPortsModel) else _entries_form(value)
+
+
+BlockEntry = Annotated[BlockEntryModel, Tag("mapping")]
+BlockEntries = Annotated[
+    Text
+    | BlockEntry
+    | Annotated[BlockPortsModel, Tag("ports")]
+    | Annotated[
+        list[Annotated[Text | BlockEntry, Discriminator(form_of)]],
+        Field(min_length=1),
+        Tag("list"),
+    ],
+    Discriminator(_block_entries_form),
+]
 
 
 class BlockNodeModel(Located):
     """A node of a block: the use of an operator or another block."""
 
     name: str
+    for_: str | None = Field(default=None, alias="for")
     when: ScalarForm | None = None
-    from_: (
-        Annotated[
-            Text | Annotated[list[str], Field(min_length=1), Tag("list")], Discriminator(_form)
-        ]
-        | None
-    ) = Field(default=None, alias="from")
+    from_: BlockEntries | None = Field(default=None, alias="from")
     use: StepForm
     with_: dict[str, ScalarForm] = Field(default={}, alias="with")
+    repeat: ScalarForm | None = None
+    first: dict[str, ScalarForm] = Field(default={})
     settings: SettingsModel = SettingsModel()
+    share: str = ""
     doc: str = ""
+
+
+class BlockGroupModel(Located):
+    """Nodes of a block that a loop repeats together."""
+
+    for_: str | None = Field(default=None, alias="for")
+    when: ScalarForm | None = None
+    nodes: list[BlockNodeEntry] = Field(min_length=1)
+
+
+BlockNodeEntry = Annotated[
+    Annotated[BlockNodeModel, Tag("mapping")] | Annotated[BlockGroupModel, Tag("group")],
+    Discriminator(_node_form),
+]
+GroupModel.model_rebuild()
+BlockGroupModel.model_rebuild()
+
+
+class VariantModel(Located):
+    """A named row that overrides parameters, values of `let` and settings."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, ParameterForm] = Field(init=False)
+
+    doc: str = ""
+    settings: SettingsModel = SettingsModel()
+
+    @property
+    def values(self) -> Mapping[str, ParameterForm]:
+        """What the row says of parameters and of values, as written."""
+        return self.__pydantic_extra__ or {}
+
+
+class OutputsLoop(Located):
+    """`outputs: {for: l in lo..hi+2, from: p<l>}`: one output for every round, of level `l`."""
+
+    for_: str = Field(alias="for")
+    from_: str = Field(alias="from")
 
 
 class InputModel(Located):
@@ -258,140 +288,3 @@ class InputModel(Located):
     name: str
     for_: str | None = Field(default=None, alias="for")
     level: ScalarForm | None = None
-
-
-class Document(Located):
-    """What every kind of document may say."""
-
-    kind: ClassVar[str] = ""
-
-    _faults: tuple[Diagnostic, ...] = PrivateAttr(default=())
-    _doubtful: bool = PrivateAttr(default=False)
-
-    archgraph: Literal[1] = 1
-    doc: str = ""
-    extends: str | None = None
-    remove: list[str] = []
-    parameters: dict[str, ParameterForm] = {}
-    let: dict[str, ScalarForm] = {}
-    settings: SettingsModel = SettingsModel()
-    defaults: Defaults = Defaults()
-
-    @property
-    def name(self) -> str:
-        """The name of the document, which stands under its kind."""
-        name: str = getattr(self, self.kind)
-        return name
-
-    @property
-    def faults(self) -> tuple[Diagnostic, ...]:
-        """Keys that were left out because nobody knows them."""
-        return self._faults
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether what was left out may have given a name, so that unknown names mean little."""
-        return self._doubtful
-
-
-class BlockDocument(Document):
-    """A template: one input `x`, nodes in order, one result."""
-
-    kind: ClassVar[str] = "block"
-
-    block: str
-    nodes: list[BlockNodeModel] = Field(min_length=1)
-    outputs: str | None = None
-
-
-class TopologyDocument(Document):
-    """A pyramid of features made from a pyramid of features."""
-
-    kind: ClassVar[str] = "topology"
-
-    topology: str
-    defaults: TopologyDefaults = TopologyDefaults()
-    inputs: Annotated[
-        Text
-        | Annotated[InputModel, Tag("mapping")]
-        | Annotated[list[InputModel], Field(min_length=1), Tag("list")],
-        Discriminator(_form),
-    ] = "in<l>"
-    nodes: list[NodeModel] = Field(min_length=1)
-    outputs: Annotated[
-        Text | Annotated[dict[str, str], Field(min_length=1), Tag("mapping")],
-        Discriminator(_form),
-    ]
-    passes: list[Annotated[Text | Mapped, Discriminator(_form)]] = []
-
-
-KINDS: Mapping[str, type[Document]] = {
-    "block": BlockDocument,
-    "topology": TopologyDocument,
-}
-# Kinds that the language plans and this version does not read.
-LATER_KINDS = ("backbone", "model")
-
-
-def kind_of(raw: RawDocument) -> str:
-    """The kind of a document: its first key, after an optional `archgraph: 1`.
-
-    Raises:
-        SpecError: E108, the first key names no kind.
-    """
-    keys = [key for key in raw.data if key != "archgraph"]
-    if keys and keys[0] in KINDS:
-        return keys[0]
-    place = raw.place.children.get(keys[0]) if keys else None
-    where = (place.key if place else None) or raw.place.location
-    kinds = " or ".join(f"'{kind}: NAME'" for kind in KINDS)
-    later = next((key for key in keys if key in KINDS), None)
-    if keys and keys[0] in LATER_KINDS:
-        message = f"documents of kind '{keys[0]}' cannot be read yet"
-        raise SpecError(Diagnostic("E108", message, where, f"this version reads {kinds}"))
-    if later:
-        hint = f"move '{later}' to the top"
-    elif keys and nearest(keys[0], KINDS):
-        hint = suggest(keys[0], KINDS)
-    else:
-        hint = f"a document starts with {kinds}"
-    message = f"'{keys[0]}' is not a kind of document" if keys else "the document has no kind"
-    raise SpecError(Diagnostic("E108", message, where, hint))
-
-
-# Misspelt keys that give no name to anything.
-_HARMLESS = {
-    f"did you mean '{key}'?"
-    for key in "act bias block defaults doc down fuse norm padding passes pin project settings"
-    " up use with".split()
-}
-
-
-def make_document(raw: RawDocument) -> BlockDocument | TopologyDocument:
-    """The document in `raw`.
-
-    A document whose only faults are unknown keys (E101) is made without them, so that its other
-    mistakes are found too; its `faults` hold them, and whoever uses it reports them.
-
-    Raises:
-        SpecError: every missing key (E106) and wrong type (E107), with the unknown keys.
-    """
-    model = BlockDocument if kind_of(raw) == "block" else TopologyDocument
-    data, found = raw.data, list[Diagnostic]()
-    excused: set[tuple[str | int, ...]] = set()
-    while True:
-        try:
-            document = model.model_validate(data)
-        except ValidationError as error:
-            errors = error.errors(include_url=False)
-            more, rest = faults_of(errors, raw.place, data, excused)
-            found.extend(more)
-            if rest == data:
-                raise SpecError(found) from None
-            data = rest
-        else:
-            document._faults = tuple(dict.fromkeys(found))
-            harmless = (f.hint in _HARMLESS or f.hint.endswith(GIVEN) for f in found)
-            document._doubtful = not all(harmless)
-            document._attach(raw.place)
-            return document

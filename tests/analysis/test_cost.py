@@ -14,6 +14,7 @@ from archgraph.analysis import Amount, Cost, cost
 from archgraph.analysis.cost import WORK, spec_node
 from archgraph.compiler import arguments_from_python, compile_spec
 from archgraph.ir import Edge, Graph, Node, Scope, Stage
+from archgraph.ir.op import Op
 from archgraph.ir.ops import (
     OPERATORS,
     Activation,
@@ -21,12 +22,11 @@ from archgraph.ir.ops import (
     Affine,
     BatchNorm,
     Conv,
-    Input,
     MaxPool,
-    Op,
     Resize,
     WeightedSum,
 )
+from archgraph.ir.pyramid import Input
 
 IMAGE_SIZES = [(512, 512), (500, 333)]
 RAW = [40, 112, 320, 64, 64]

@@ -8,7 +8,7 @@ from typing import TypeVar
 from archgraph.assemble import assemble_topology
 from archgraph.compiler import Compilation, compile_spec
 from archgraph.ir import Model, Settings
-from archgraph.ir.ops import Fuse
+from archgraph.ir.pyramid import Fuse
 from archgraph.spec import Arguments, expand_topology
 from tests.spec.written import DEFAULTS, HEAD, topology
 

@@ -9,7 +9,8 @@ import pytest
 from archgraph.assemble import assemble_block, dead_ends, pass_steps
 from archgraph.assemble.settings import split_settings
 from archgraph.errors import SpecError
-from archgraph.ir.ops import Activation, BatchNorm, Conv, Use
+from archgraph.ir.ops import Activation, BatchNorm, Conv
+from archgraph.ir.pyramid import Use
 from archgraph.spec import BlockDocument, Library
 from tests.assemble.necks import assembled, block_of, compiled, fuse, neck, operator
 from tests.spec.written import DEFAULTS, HEAD, mistakes, pointed, sets, topology
@@ -263,4 +264,4 @@ def test_assemble_block_gives_the_template() -> None:
     assert isinstance(document, BlockDocument)
     found = assemble_block(document, library)
     assert [parameter.name for parameter in found.parameters] == ["channels", "kernel", "stride"]
-    assert [node.name for node in found.nodes] == ["conv", "norm"]
+    assert [node.name for node in found.walk()] == ["conv", "norm"]

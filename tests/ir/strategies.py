@@ -17,20 +17,9 @@ from archgraph.ir import (
     Settings,
     Stage,
 )
-from archgraph.ir.ops import (
-    Activation,
-    Add,
-    Affine,
-    BatchNorm,
-    Conv,
-    Fuse,
-    Input,
-    MaxPool,
-    Op,
-    Resize,
-    Use,
-    WeightedSum,
-)
+from archgraph.ir.op import Op
+from archgraph.ir.ops import Activation, Add, Affine, BatchNorm, Conv, MaxPool, Resize, WeightedSum
+from archgraph.ir.pyramid import Fuse, Input, Use
 
 # Not here: the words of the text form itself; test_text.py has tests of its own for them.
 names = st.sampled_from(

@@ -10,7 +10,8 @@ import pytest
 from archgraph.errors import Location, VerifyError
 from archgraph.expressions import parse_step
 from archgraph.ir import Edge, EdgeSteps, FeatureType, Graph, Node, Scope, Settings, Stage
-from archgraph.ir.ops import Activation, Add, Conv, Fuse, Input
+from archgraph.ir.ops import Activation, Add, Conv
+from archgraph.ir.pyramid import Fuse, Input
 
 
 def node(name: str, operation: str = "add") -> Node:

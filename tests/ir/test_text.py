@@ -13,7 +13,7 @@ from archgraph.compiler import Compilation, arguments_from_python, compile_spec
 from archgraph.errors import TextError
 from archgraph.expressions import parse_expression, parse_step
 from archgraph.ir import Edge, Graph, Node, Scope, Settings, Stage, parse_graph, print_graph
-from archgraph.ir.ops import Fuse, Input
+from archgraph.ir.pyramid import Fuse, Input
 from tests.ir.strategies import operators, pyramids
 
 GOLDEN = """\

@@ -7,7 +7,9 @@ import pytest
 from archgraph.errors import Location, VerifyError
 from archgraph.expressions import parse_step
 from archgraph.ir import Edge, Graph, Node, Scope, Stage, verify
-from archgraph.ir.ops import Activation, Add, Conv, Fuse, Input, Op, Resize, Use
+from archgraph.ir.op import Op
+from archgraph.ir.ops import Activation, Add, Conv, Resize
+from archgraph.ir.pyramid import Fuse, Input, Use
 
 PLACE = Location("t.yaml", 7, 3)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from archgraph.compiler import Compilation, arguments_from_python, compile_spec
 from archgraph.expressions import parse_step
 from archgraph.ir import Edge, EdgeSteps, Graph, Model, Node, Scope, Stage, print_graph
-from archgraph.ir.ops import Fuse, Input, Use
+from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.passes import Pass, PassResult, run_pass
 from archgraph.passes.pyramid.prune_single_input import PruneSingleInput
 

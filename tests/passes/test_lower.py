@@ -8,7 +8,8 @@ import pytest
 
 from archgraph.errors import Diagnostic, PassError, SpecError
 from archgraph.ir import FeatureType, Graph, Stage, verify
-from archgraph.ir.ops import Activation, Add, Affine, Conv, MaxPool, Op, Resize, WeightedSum
+from archgraph.ir.op import Op
+from archgraph.ir.ops import Activation, Add, Affine, Conv, MaxPool, Resize, WeightedSum
 from archgraph.passes import Lower, run_pass
 from tests.passes.support import HEAD, compiled, compiled_text
 

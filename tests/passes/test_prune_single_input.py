@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archgraph.ir import Edge, Model, parse_graph
-from archgraph.ir.ops import Fuse, Use
+from archgraph.ir.pyramid import Fuse, Use
 from archgraph.passes.pyramid.repeat_cells import RepeatCells
 from tests.passes.support import cell, prune, pruned_text, pyramid, run, written
 

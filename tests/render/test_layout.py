@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from archgraph.compiler import arguments_from_python, compile_spec
 from archgraph.expressions import parse_step
 from archgraph.ir import Edge, Graph, Node, Scope, Stage
-from archgraph.ir.ops import Fuse, Input
+from archgraph.ir.pyramid import Fuse, Input
 from archgraph.render import EdgeKind, Layout, lay_out
 from archgraph.render.layout import Frame, Place
 

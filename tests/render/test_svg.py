@@ -16,7 +16,7 @@ from archgraph.compiler import arguments_from_python, compile_spec
 from archgraph.errors import Location
 from archgraph.expressions import parse_step
 from archgraph.ir import Edge, Graph, Node, Scope, Stage
-from archgraph.ir.ops import Fuse, Input
+from archgraph.ir.pyramid import Fuse, Input
 from archgraph.render import draw_svg, style
 from archgraph.render.layout import EdgeKind
 

@@ -8,7 +8,7 @@ import pytest
 
 from archgraph.errors import SpecError
 from archgraph.spec import BlockDocument, TopologyDocument
-from archgraph.spec.models import KINDS, make_document
+from archgraph.spec.documents import KINDS, make_document
 from archgraph.spec.names import MAX_LENGTH, MODULE_ATTRIBUTES, name_fault
 from archgraph.spec.reader import read_documents
 from tests.spec.written import DEFAULTS, HEAD, mistakes, pointed, told

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from archgraph.errors import Diagnostic, PassError
 from archgraph.ir import Edge, Model, Node, Stage
-from archgraph.ir.ops import Fuse, Input
+from archgraph.ir.pyramid import Fuse, Input
 from archgraph.passes.base import Pass, Rewrites
 
 

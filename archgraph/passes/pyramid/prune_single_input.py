@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from archgraph.errors import SpecError, listing
 from archgraph.ir import Edge, FeatureType, Graph, Model, Stage
-from archgraph.ir.ops import Fuse, Use
+from archgraph.ir.pyramid import Fuse, Use
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.pyramid.types import PyramidTypes
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from archgraph.errors import Diagnostic, PassError
 from archgraph.ir import MAX_NODES, Edge, Graph, Model, Node, Scope, Stage
-from archgraph.ir.ops import Fuse, Input, Use
+from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.passes.base import Pass, Rewrites
 
 
@@ -45,7 +45,8 @@ class RepeatCells(Pass):
             graph.scopes[prefix] = _cell_scope(cell, prefix)
             for path, scope in cell.scopes.items():
                 if path:
-                    graph.scopes[f"{prefix}.{path}"] = replace(scope, path=f"{prefix}.{path}")
+                    inner, module = f"{prefix}.{path}", f"{prefix}.{scope.module}"
+                    graph.scopes[inner] = replace(scope, path=inner, module=module)
             for node in body:
                 _add_to_cell(graph, cell, node, prefix, values)
             if i + 1 < self.count:

@@ -10,7 +10,7 @@ from archgraph.errors import ArchgraphError, Diagnostic, Location, SpecError
 from archgraph.expressions import Argument, Step
 from archgraph.ir import Edge, EdgeSteps, FeatureType, Model, Node, Settings, Stage
 from archgraph.ir.block import Block
-from archgraph.ir.ops import Fuse, Use
+from archgraph.ir.pyramid import Fuse, Use
 from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds, unknown_block
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.instantiate import Context, concrete, infer_chain

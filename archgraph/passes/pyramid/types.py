@@ -7,7 +7,7 @@ from dataclasses import replace
 from archgraph.errors import Location
 from archgraph.expressions import Value
 from archgraph.ir import FeatureType, Model, Settings
-from archgraph.ir.ops import Use
+from archgraph.ir.pyramid import Use
 from archgraph.passes.instantiate import Context, infer_chain
 
 
