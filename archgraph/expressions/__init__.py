@@ -5,6 +5,7 @@ evaluated or printed again. May import only `errors`. Nothing here ever runs Pyt
 spec: expressions are a whitelist over Python's grammar. Start at `expression.py`.
 """
 
+from archgraph.expressions.definitions import Definitions
 from archgraph.expressions.expression import (
     Attributes,
     Expression,
@@ -22,6 +23,7 @@ from archgraph.expressions.template import Entry, Loop, expand_template, parse_e
 __all__ = [
     "Argument",
     "Attributes",
+    "Definitions",
     "Entry",
     "Expression",
     "Function",

@@ -14,11 +14,16 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Op:
-    """An operation. `arity` is the smallest and largest number of operands (None: any)."""
+    """An operation. `arity` is the smallest and largest number of operands (None: any).
+
+    `ports` are the names of operands that mean different things; there are none where there is
+    one operand, or any number of one kind.
+    """
 
     kind: ClassVar[str]
     stages: ClassVar[frozenset[Stage]] = frozenset({Stage.OPERATORS})
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    ports: ClassVar[tuple[str, ...]] = ()
 
     def infer(self, inputs: Sequence[FeatureType]) -> FeatureType:
         """The type of the result.

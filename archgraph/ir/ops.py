@@ -98,6 +98,7 @@ class Resize(Op):
 
     kind: ClassVar[str] = "resize"
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    ports: ClassVar[tuple[str, ...]] = ("x", "like")
 
     mode: Literal["nearest", "bilinear"] = "nearest"
 

@@ -1,7 +1,8 @@
-"""Blocks become operators: steps are evaluated where their input types are known.
+"""Steps become operators, where the types of their operands are known.
 
 The one place that knows what a step does to a value. `lower` uses it to build a graph;
-`resolve-edges` and `prune-single-input` use it to ask for a type.
+`resolve-edges` and `prune-single-input` use it to ask for a type. What a block is made of is
+the matter of `block_instance.py`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archgraph.errors import Diagnostic, Location, SpecError, suggest
+from archgraph.errors import Diagnostic, Location, SpecError
 from archgraph.expressions import (
     Argument,
-    Entry,
-    Function,
+    Expression,
     Names,
     Scalar,
     Step,
@@ -27,18 +27,15 @@ from archgraph.ir import (
     MAX_NODES,
     NUMBER,
     Block,
-    BlockNode,
-    BlockParameter,
     Edge,
     FeatureType,
     Graph,
     Node,
-    Scope,
     Settings,
     Stage,
 )
 from archgraph.ir.op import Op
-from archgraph.ir.ops import OPERATORS, Resize
+from archgraph.ir.ops import OPERATORS
 from archgraph.ir.pyramid import Input
 from archgraph.ir.settings import INHERIT
 from archgraph.ir.signature import (
@@ -52,17 +49,39 @@ from archgraph.ir.signature import (
     unknown_block,
 )
 
-# Blocks in blocks: deeper than any network needs, and no danger to the stack.
-MAX_DEPTH = 64
+# What a step reads: for which input (empty: the only one, or the next of many), which value.
+Operands = Sequence[tuple[str, str]]
+# What a step gives: the one value under the empty name, or its results by name.
+Results = Mapping[str, str]
+# The name of the input that is only measured; edges that change the level give it.
+LIKE = "like"
+MAX_REPEAT = 10_000
+
+
+@dataclass(frozen=True)
+class Path:
+    """Where something stands: the path by which it is called, and the one of its weights."""
+
+    call: str
+    module: str
+
+    def child(self, name: str, share: str = "") -> Path:
+        """Something inside; `share` is the name of its weights, by default its own."""
+        call = f"{self.call}.{name}" if self.call else name
+        return Path(call, f"{self.module}.{share or name}" if self.module else share or name)
+
+
+ROOT = Path("", "")
 
 
 @dataclass(frozen=True)
 class Context:
     """What a step sees besides its operands: names, inherited settings, where it stands.
 
-    `override` are the settings written where a block is used, which count before the block's
-    own. `like` is the value whose size `resize` takes; `aliases` are the names under which the node
-    knows values from outside, which become the names of edges.
+    `scope` is the block instance or node that it belongs to; `owner` is where weights live that
+    steps share by name. `override` are the settings written where a block is used, which count
+    before the block's own. `like` is the value whose size an `up` step takes; `aliases` are the
+    names under which the node knows values from outside, which become the names of edges.
     """
 
     names: Names
@@ -73,6 +92,7 @@ class Context:
     like: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     depth: int = 0
+    owner: str = ""
 
 
 class Builder:
@@ -88,10 +108,13 @@ class Builder:
         self.blocks = blocks
         self.types: dict[str, FeatureType] = {}
         self.readers: dict[str, list[str]] = {}
+        # Who has a set of weights, and what for: others of that name must be the same.
+        self.owners: dict[str, tuple[str, object]] = {}
+        self.work = 0
 
     def add(
         self,
-        name: str,
+        path: Path,
         op: Op,
         operands: Sequence[str],
         context: Context,
@@ -102,56 +125,104 @@ class Builder:
         Raises:
             SpecError: the operands do not fit; placed at `where`, else at the context's place.
         """
-        where = where or context.location
+        name, where = path.call, where or context.location
         if len(self.graph) >= MAX_NODES:
             message = f"the network has more than {MAX_NODES:,} operators"
             raise SpecError(Diagnostic("E304", message, where))
         most = op.arity[1]
         if most is not None and len(operands) > most:
-            raise _too_many(op.kind, most, len(operands), where)
+            raise too_many(op.kind, most, len(operands), where)
         if len(operands) < op.arity[0]:
             message = f"'{op.kind}' needs {op.arity[0]} inputs, not {len(operands)}"
             raise SpecError(Diagnostic("E215", message, where))
+        inputs = [self.types[operand] for operand in operands]
         try:
-            self.types[name] = op.infer([self.types[operand] for operand in operands])
+            self.types[name] = op.infer(inputs)
+            self._own(path, op, inputs)
         except SpecError as error:
             raise placed(error, where) from None
         edges = [
             Edge(operand, context.aliases.get(operand) or operand.rpartition(".")[2])
             for operand in operands
         ]
-        self.graph.add(Node(name, op, context.scope, name, context.location), edges)
+        self.graph.add(Node(name, op, context.scope, path.module, context.location), edges)
         for operand in operands:
             self.readers.setdefault(operand, []).append(name)
         return name
 
-    def chain(
-        self, steps: Sequence[Step], operands: Sequence[str], path: str, context: Context
-    ) -> str:
-        """Apply steps one after another, the first to all operands; one stands at `path` itself."""
-        for i, step in enumerate(steps):
-            here = path if len(steps) == 1 else f"{path}.{i}"
-            operands = [self.apply(step, operands, here, context)]
-        return operands[0]
+    def _own(self, path: Path, op: Op, inputs: Sequence[FeatureType]) -> None:
+        """Refuse weights of one name that are not the same weights."""
+        weights = op.parameters(inputs)
+        what = (op, weights) if weights else op
+        owner, owned = self.owners.setdefault(path.module, (path.call, what))
+        if owned != what:
+            message = f"'{path.call}' shares the weights '{path.module}' of '{owner}',"
+            hint = "what shares weights has equal operators, widths and conditions"
+            raise SpecError(Diagnostic("E217", f"{message} but is not the same", None, hint))
 
-    def apply(self, step: Step, operands: Sequence[str], path: str, context: Context) -> str:
+    def chain(
+        self, steps: Sequence[Step], operands: Operands, path: Path, context: Context
+    ) -> Results:
+        """Apply steps one after another, the first to all operands; one stands at `path` itself.
+
+        Raises:
+            SpecError: what `apply` raises, or a step with several results is not the last.
+        """
+        results: Results = {"": operands[0][1]}
+        for i, step in enumerate(steps):
+            if i:
+                operands = [("", single(results, steps[i - 1], context))]
+            here = path if len(steps) == 1 else path.child(str(i))
+            results = self.apply(step, operands, here, context)
+        return results
+
+    def apply(self, step: Step, operands: Operands, path: Path, context: Context) -> Results:
         """Apply one step at `path`; a step whose condition is false gives its first operand.
 
         Raises:
             SpecError: the step is unknown, an argument is wrong or missing, or types do not fit.
         """
-        x = self.types[operands[0]]
+        names = self._names(operands, context, inherited=False)
+        if step.when and not step.when.evaluate(names):
+            return {"": operands[0][1]}
+        if step.share:
+            path = Path(path.call, Path("", context.owner).child(step.share).module)
+        if step.repeat is None:
+            return self._apply(step, operands, path, names, context)
+        results: Results = {"": operands[0][1]}
+        for i in range(repeats(step.repeat, names)):
+            arguments = with_first(step) if i == 0 else step.arguments
+            once = replace(step, arguments=arguments, repeat=None, first=())
+            unit = names.get("unit")
+            if isinstance(unit, int):
+                names = {**names, "unit": unit + min(i, 1)}
+            if i:
+                operands = [("", single(results, step, context))]
+            results = self._apply(once, operands, path.child(str(i)), names, context)
+        return results
+
+    def _apply(
+        self, step: Step, operands: Operands, path: Path, names: Names, context: Context
+    ) -> Results:
+        meant = self._meaning(step, names, context.settings)
+        if meant.use != step.use:  # an inherited step sees what arrives where it is used
+            names = self._names(operands, context, inherited=True)
+            if meant.when and not meant.when.evaluate(names):
+                return {"": operands[0][1]}
+        values = self._arguments(meant, names, context)
+        if meant.use in OPERATORS:
+            return {"": self._operator(meant, values, operands, path, context)}
+        from archgraph.passes.block_instance import BlockInstance
+
+        return BlockInstance(self, self.blocks[meant.use], path, context).build(values, operands)
+
+    def _names(self, operands: Operands, context: Context, inherited: bool) -> dict[str, Value]:
+        """What a step may name. In a block `x` is its input, elsewhere what the step is given."""
         names: dict[str, Value] = {**context.names, "settings": context.settings.attributes()}
-        names["x"] = {"channels": x.channels, "level": x.level}
-        if step.when and not step.when.evaluate(names):
-            return operands[0]
-        step = self._meaning(step, names, context.settings)
-        if step.when and not step.when.evaluate(names):
-            return operands[0]  # an inherited step has a condition of its own
-        values = self._arguments(step, names, context)
-        if step.use in OPERATORS:
-            return self._operator(step, values, operands, path, context)
-        return self._block(self.blocks[step.use], values, operands, path, context)
+        if inherited or "x" not in names:
+            x = self.types[operands[0][1]]
+            names["x"] = {"channels": x.channels, "level": x.level}
+        return names
 
     def _meaning(self, step: Step, names: Names, settings: Settings) -> Step:
         """What `<parameter>`, `act`, `norm` and the names of activations stand for."""
@@ -188,143 +259,87 @@ class Builder:
         self,
         step: Step,
         values: Mapping[str, Scalar | str],
-        operands: Sequence[str],
-        path: str,
+        operands: Operands,
+        path: Path,
         context: Context,
     ) -> str:
         given = dict(values)
+        where = step.location or context.location
         if "padding" in operator_fields(step.use) and context.settings.padding:
             given.setdefault("padding", context.settings.padding)
-        op = make_operator(step.use, given, step.location or context.location)
-        if isinstance(op, Resize) and len(operands) == 1:
-            if context.like is None:
-                message = "'resize' needs a value of the target level, which only 'up' edges have"
-                raise SpecError(Diagnostic("E203", message, step.location or context.location))
-            operands = [operands[0], context.like]
-        return self.add(path, op, operands, context, step.location)
+        op = make_operator(step.use, given, where)
+        read = self.by_port(step.use, op.ports, operands, context, where) if op.ports else operands
+        return self.add(path, op, [value for _, value in read], context, step.location)
 
-    def _block(
+    def by_port(
         self,
-        block: Block,
-        values: Mapping[str, Scalar | str],
-        operands: Sequence[str],
-        path: str,
+        name: str,
+        ports: Sequence[str],
+        operands: Operands,
         context: Context,
-    ) -> str:
-        x = self.types[operands[0]]
-        settings = context.settings.updated(block.settings).updated(context.override)
-        if len(operands) > 1:
-            raise _too_many(block.name, 1, len(operands), context.location)
-        if context.depth > MAX_DEPTH:
-            message = f"more than {MAX_DEPTH} blocks stand inside one another"
-            raise SpecError(Diagnostic("E110", message, context.location))
-        names: dict[str, Value] = {
-            "x": {"channels": x.channels, "level": x.level},
-            "settings": settings.attributes(),
-        }
-        try:
-            arguments = self._bind(block, values, names, context.location)
-            self._define(block, names)
-            inner = replace(
-                context,
-                names=names,
-                settings=settings,
-                scope=path,
-                override=INHERIT,
-                depth=context.depth + 1,
-            )
-            existing: dict[str, str] = {"x": operands[0]}
-            latest = operands[0]
-            for node in block.walk():
-                if node.when is None or node.when.evaluate(names):
-                    latest = self._block_node(node, existing, latest, path, inner)
-                    existing[node.name] = latest
-            result = latest
-            if "" in block.outputs:
-                result = existing[_choose(block.outputs[""], existing, block.location) or "x"]
-        except SpecError as error:
-            raise self._blame_use(error, block, context.location) from None
-        names_out = tuple(name for name, value in existing.items() if value == result)[-1:]
-        inputs = ("x", "like") if self._measures(path, operands[0], context.like) else ("x",)
-        scope = Scope(path, block.name, arguments, inputs, names_out, context.location, block.doc)
-        self.graph.scopes[path] = scope
-        return result
-
-    def _measures(self, path: str, x: str, like: str | None) -> bool:
-        """Whether a block instance reads, besides its input, the value whose size `up` takes."""
-        if like is None or like == x:
-            return False
-        return any(name.startswith(f"{path}.") for name in self.readers.get(like, ()))
-
-    def _blame_use(self, error: SpecError, block: Block, use: Location | None) -> SpecError:
-        """Errors inside a block are placed where it is used: that is what the user wrote."""
-        moved: list[Diagnostic] = []
-        for found in error.diagnostics:
-            inside = f"in block '{block.name}'"
-            if found.location and found.location != use:
-                inside += f" ({found.location.file}:{found.location.line})"
-            if inside.split(" (")[0] in found.message or use is None:
-                moved.append(found)
-            else:
-                moved.append(replace(found, message=f"{found.message}, {inside}", location=use))
-        return SpecError(moved)
-
-    def _bind(
-        self,
-        block: Block,
-        values: Mapping[str, Scalar | str],
-        names: dict[str, Value],
         where: Location | None,
-    ) -> tuple[tuple[str, Scalar | str], ...]:
-        """Parameters of a block instance: given, else default; each default sees the earlier."""
-        for parameter in block.parameters:
-            names[parameter.name] = self._parameter(block, parameter, values, names, where)
-        return tuple(
-            (p.name, value)
-            for p in block.parameters
-            if isinstance(value := names[p.name], bool | int | float | str)
-        )
+    ) -> Operands:
+        """Operands in the order of the inputs of what reads them, each of which must be given.
 
-    def _parameter(
-        self,
-        block: Block,
-        parameter: BlockParameter,
-        values: Mapping[str, Scalar | str],
-        names: Names,
-        where: Location | None,
-    ) -> Scalar | str:
-        if parameter.name in values:
-            return values[parameter.name]
-        if parameter.default is None:
-            message = f"'{block.name}' needs '{parameter.name}'"
-            hint = f"write '{block.name} {parameter.name}=...'"
-            raise SpecError(Diagnostic("E111", message, where, hint))
-        if isinstance(parameter.default, str):
-            return parameter.default
-        return parameter.default.evaluate(names)
+        Raises:
+            SpecError: E215 or E203, an input is missing; E112, there is no such input.
+        """
+        given = {port: value for port, value in operands if port}
+        loose = [value for port, value in operands if not port or port not in ports]
+        if loose and len(operands) == 1:
+            given = {ports[0]: loose[0]}  # a single operand is the first input
+        elif loose:
+            unknown = next((port for port, _ in operands if port and port not in ports), "")
+            wanted = ", ".join(f"{port}: ..." for port in ports)
+            message = f"'{name}' has {len(ports)} inputs"
+            message = f"'{name}' has no input '{unknown}'" if unknown else message
+            hint = f"say which is which: from: {{{wanted}}}"
+            raise SpecError(Diagnostic("E112" if unknown else "E215", message, where, hint))
+        if LIKE in ports and LIKE not in given:
+            if context.like is None:
+                message = f"'{name}' needs a value of the target level, which only 'up' edges have"
+                hint = f"say it: from: {{{ports[0]}: ..., like: ...}}"
+                raise SpecError(Diagnostic("E203", message, where, hint))
+            given[LIKE] = context.like
+        missing = [port for port in ports if port not in given]
+        if missing:
+            message = f"'{name}' reads '{missing[0]}', which is not given"
+            wanted = ", ".join(f"{port}: ..." for port in ports)
+            raise SpecError(Diagnostic("E215", message, where, f"write 'from: {{{wanted}}}'"))
+        return [(port, given[port]) for port in ports]
 
-    def _define(self, block: Block, names: dict[str, Value]) -> None:
-        for definition in block.definitions:
-            if definition.parameters is None:
-                names[definition.name] = definition.body.evaluate(names)
-            else:
-                names[definition.name] = Function(
-                    definition.parameters, definition.body, dict(names)
-                )
 
-    def _block_node(
-        self, node: BlockNode, existing: Mapping[str, str], latest: str, path: str, context: Context
-    ) -> str:
-        operands = [latest]
-        if node.inputs is not None:
-            chosen = [_choose(each.entry, existing, node.location) for each in node.inputs]
-            operands = [existing[name] for name in chosen if name is not None]
-            if not operands:
-                message = f"no input of node '{node.name}' exists"
-                raise SpecError(Diagnostic("E118", message, node.location))
-        settings = context.settings.updated(node.settings)
-        inner = replace(context, settings=settings, override=node.settings, location=node.location)
-        return self.chain(node.use, operands, f"{path}.{node.name}", inner)
+def single(results: Results, step: Step, context: Context) -> str:
+    """The one result of a step.
+
+    Raises:
+        SpecError: E218, it has several.
+    """
+    if "" in results:
+        return results[""]
+    message = f"'{step.use}' has the results {', '.join(results)}, of which one is needed here"
+    hint = f"give it a node of its own and read 'node.{next(iter(results))}'"
+    raise SpecError(Diagnostic("E218", message, step.location or context.location, hint))
+
+
+def repeats(count: Expression, names: Names) -> int:
+    """How often a step is repeated.
+
+    Raises:
+        SpecError: E113, not a whole number from 0 to 10,000.
+    """
+    value = count.evaluate(names)
+    if isinstance(value, bool) or value != int(value) or not 0 <= value <= MAX_REPEAT:
+        message = f"'repeat' is {scalar_text(value)}; expected a whole number of at least 0"
+        raise count.error("E113", message)
+    return int(value)
+
+
+def with_first(step: Step) -> tuple[Argument, ...]:
+    """The arguments of the first repetition of a step."""
+    first = {argument.key: argument for argument in step.first}
+    kept = tuple(argument for argument in step.arguments if argument.key not in first)
+    return (*kept, *step.first)
 
 
 def evaluate_argument(argument: Argument, kind: str, names: Names) -> Scalar | str:
@@ -337,34 +352,65 @@ def evaluate_argument(argument: Argument, kind: str, names: Names) -> Scalar | s
 def concrete(step: Step, names: Names, blocks: Mapping[str, Block]) -> Step:
     """The step with every argument evaluated and its condition, which holds, dropped."""
     kinds = argument_kinds(step, blocks) or {}
-    arguments: list[Argument] = []
-    for argument in step.arguments:
-        value = evaluate_argument(argument, kinds.get(argument.key, NUMBER), names)
-        text = value if isinstance(value, str) else scalar_text(value)
-        arguments.append(Argument(argument.key, text, argument.location))
-    return Step(step.use, tuple(arguments), None, step.location)
+
+    def evaluated(arguments: Sequence[Argument]) -> tuple[Argument, ...]:
+        found: list[Argument] = []
+        for argument in arguments:
+            value = evaluate_argument(argument, kinds.get(argument.key, NUMBER), names)
+            text = value if isinstance(value, str) else scalar_text(value)
+            found.append(replace(argument, text=text))
+        return tuple(found)
+
+    repeat = step.repeat.bind(names) if step.repeat else None
+    return replace(
+        step,
+        arguments=evaluated(step.arguments),
+        when=None,
+        repeat=repeat,
+        first=evaluated(step.first),
+    )
+
+
+def infer_results(
+    steps: Sequence[Step],
+    operands: Sequence[tuple[str, FeatureType]],
+    blocks: Mapping[str, Block],
+    context: Context,
+    like: FeatureType | None = None,
+) -> Mapping[str, FeatureType]:
+    """The types that a chain of steps gives, without keeping what was built."""
+    builder = Builder(Graph("scratch", Stage.OPERATORS), blocks)
+    for i, (_, operand) in enumerate(operands):
+        builder.add(ROOT.child(f"x{i}"), Input(operand.level, operand.channels), (), context)
+        builder.types[f"x{i}"] = operand
+    if like:
+        builder.add(ROOT.child(LIKE), Input(like.level, like.channels), (), context)
+        context = replace(context, like=LIKE)
+    given = [(port, f"x{i}") for i, (port, _) in enumerate(operands)]
+    results = builder.chain(steps, given, ROOT.child("y"), context)
+    return {name: builder.types[value] for name, value in results.items()}
 
 
 def infer_chain(
     steps: Sequence[Step],
-    operands: Sequence[FeatureType],
+    operands: Sequence[tuple[str, FeatureType]],
     blocks: Mapping[str, Block],
     context: Context,
     like: FeatureType | None = None,
 ) -> FeatureType:
-    """The type that a chain of steps gives, without keeping what was built."""
-    builder = Builder(Graph("scratch", Stage.OPERATORS), blocks)
-    for i, operand in enumerate(operands):
-        builder.add(f"x{i}", Input(operand.level, operand.channels), (), context)
-    if like:
-        builder.add("like", Input(like.level, like.channels), (), context)
-        context = replace(context, like="like")
-    operand_names = [f"x{i}" for i in range(len(operands))]
-    value = builder.chain(steps, operand_names, "y", context)
-    return builder.types[value]
+    """The type of the one value that a chain of steps gives.
+
+    Raises:
+        SpecError: E218, it gives several.
+    """
+    found = infer_results(steps, operands, blocks, context, like)
+    if "" not in found:
+        single({name: name for name in found}, steps[-1], context)
+    return found[""]
 
 
-def _too_many(name: str, most: int, given: int, where: Location | None) -> SpecError:
+def too_many(name: str, most: int, given: int, where: Location | None) -> SpecError:
+    """More operands than something takes."""
     inputs = "1 input" if most == 1 else f"{most} inputs"
     hint = "a 'fuse' node takes any number of inputs" if most == 1 else ""
     return SpecError(Diagnostic("E215", f"'{name}' takes {inputs}, not {given}", where, hint))
@@ -373,15 +419,3 @@ def _too_many(name: str, most: int, given: int, where: Location | None) -> SpecE
 def placed(error: SpecError, where: Location | None) -> SpecError:
     """The same mistakes, placed at `where` if they have no place yet."""
     return SpecError([replace(d, location=d.location or where) for d in error.diagnostics])
-
-
-def _choose(entry: Entry, existing: Mapping[str, str], where: Location | None) -> str | None:
-    """The first candidate that exists; None for an optional entry without one."""
-    for name in entry.candidates:
-        if name in existing:
-            return name
-    if entry.optional:
-        return None
-    missing = entry.candidates[-1]
-    hint = suggest(missing, existing, "values here")
-    raise SpecError(Diagnostic("E102", f"there is no '{missing}' here", where, hint))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from archgraph.ir.ops import Add, Affine
 from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.ir.signature import AVERAGE, FUSIONS, fusion_kinds, make_operator, unknown_argument
 from archgraph.passes.base import Pass, Rewrites
-from archgraph.passes.instantiate import Builder, Context, evaluate_argument
+from archgraph.passes.instantiate import Builder, Context, Path, evaluate_argument, single
 from archgraph.passes.pyramid.resolve_edges import with_channels
 
 
@@ -107,10 +108,10 @@ class _Lowering:
         context = self._context(node, op.settings, {"level": op.level, "channels": op.channels})
         self._open_scope(node)
         operands = [self._edge(node, edge, op.level, context) for edge in self._edges(node)]
-        path = f"{node.name}.fuse"
-        value = self._fusion(op.fusion, operands, path, context)
+        here = Path(node.name, node.weights)
+        value = self._fusion(op.fusion, operands, here.child("fuse"), context)
         steps = [with_channels(step, op.channels, self.builder.blocks) for step in op.block]
-        value = self.builder.chain(steps, [value], f"{node.name}.block", context)
+        value = self._chain(steps, value, here.child("block"), context)
         result = self.builder.types[value]
         if result != FeatureType(op.level, op.channels):
             message = (
@@ -121,7 +122,14 @@ class _Lowering:
         self._close_scope(node.name, value)
         return value
 
-    def _fusion(self, fusion: Step, operands: list[str], path: str, context: Context) -> str:
+    def _chain(self, steps: Sequence[Step], value: str, path: Path, context: Context) -> str:
+        """What a chain of steps makes of one value, which is one value again."""
+        if not steps:
+            return value
+        results = self.builder.chain(steps, [("", value)], path, context)
+        return single(results, steps[-1], context)
+
+    def _fusion(self, fusion: Step, operands: list[str], path: Path, context: Context) -> str:
         kinds = fusion_kinds(fusion)
         where = fusion.location or context.location
         if kinds is None:
@@ -140,11 +148,12 @@ class _Lowering:
             return self.builder.add(
                 path, make_operator(meaning.use, values, where), operands, context
             )
-        scope = Scope(path, AVERAGE, (), tuple(f"x{i}" for i in range(len(operands))), ("mean",))
-        self.graph.scopes[path] = scope
-        inner = replace(context, scope=path)
-        total = self.builder.add(f"{path}.sum", Add(), operands, inner)
-        return self.builder.add(f"{path}.mean", Affine(1 / len(operands)), [total], inner)
+        inputs = tuple(f"x{i}" for i in range(len(operands)))
+        scope = Scope(path.call, AVERAGE, (), inputs, ("mean",), module=path.module)
+        self.graph.scopes[path.call] = scope
+        inner = replace(context, scope=path.call)
+        total = self.builder.add(path.child("sum"), Add(), operands, inner)
+        return self.builder.add(path.child("mean"), Affine(1 / len(operands)), [total], inner)
 
     def _use(self, node: Node, op: Use) -> str:
         context = self._context(node, op.settings, {"level": op.level})
@@ -152,11 +161,12 @@ class _Lowering:
         bare = not op.block and not any(edge.steps.written for edge in edges)
         if not bare:
             self._open_scope(node)
-        operands = [self._edge(node, edge, op.level, context) for edge in edges]
-        path = node.name if bare else f"{node.name}.use"
+        operands = [(edge.name, self._edge(node, edge, op.level, context)) for edge in edges]
+        here = Path(node.name, node.weights)
         outer = replace(context, scope=node.scope) if bare else context
-        value = self.builder.chain(op.use, operands, path, outer)
-        value = self.builder.chain(op.block, [value], f"{node.name}.block", context)
+        results = self.builder.chain(op.use, operands, here if bare else here.child("use"), outer)
+        value = single(results, op.use[-1], context)
+        value = self._chain(op.block, value, here.child("block"), context)
         result = self.builder.types[value]
         if result.level != op.level:
             message = f"node '{node.name}' is at level {op.level}, but its block gives {result}"
@@ -172,17 +182,18 @@ class _Lowering:
     def _edge(self, node: Node, edge: Edge, level: int, context: Context) -> str:
         """The operand that an edge hands to its node."""
         x = self.values[edge.source]
-        path = f"{node.name}.inputs.{edge.name}"
+        here = Path(node.name, node.weights).child("inputs").child(edge.name)
+        path = here.call
         steps = edge.steps
         if not steps.written or not (steps.project or steps.up or steps.down):
             return x
         where = edge.location or node.location
         context = replace(context, scope=path, location=where)
         names = ("x", "like") if steps.up else ("x",)
-        self.graph.scopes[path] = Scope(path, "edge", (), names, (), where)
-        x = self.builder.chain(steps.project or (), [x], f"{path}.project", context)
+        self.graph.scopes[path] = Scope(path, "edge", (), names, (), where, module=here.module)
+        x = self._chain(steps.project or (), x, here.child("project"), context)
         if steps.down:
-            x = self.builder.chain(steps.down, [x], f"{path}.down", context)
+            x = self._chain(steps.down, x, here.child("down"), context)
         if steps.up:
             like = self._like(node, level)
             if like is None:
@@ -191,7 +202,7 @@ class _Lowering:
             target = self.values[like]
             aliases = {target: self.source[like].local_name, **context.aliases}
             context = replace(context, like=target, aliases=aliases)
-            x = self.builder.chain(steps.up, [x], f"{path}.up", context)
+            x = self._chain(steps.up, x, here.child("up"), context)
         self._close_scope(path, x)
         return x
 
@@ -209,12 +220,21 @@ class _Lowering:
         merged = self.source.settings.updated(settings)
         edges = self.source.inputs(node.name)
         aliases = {self.values[edge.source]: edge.name for edge in reversed(edges)}
-        return Context(names, merged, node.name, node.location, override=settings, aliases=aliases)
+        return Context(
+            names,
+            merged,
+            node.name,
+            node.location,
+            override=settings,
+            aliases=aliases,
+            owner=node.scope,
+        )
 
     def _open_scope(self, node: Node) -> None:
         kind = re.sub(r"\d+", "", node.local_name).strip("_") or "node"
         names = tuple(edge.name for edge in self._edges(node))
-        self.graph.scopes[node.name] = Scope(node.name, kind, (), names, (), node.location)
+        scope = Scope(node.name, kind, (), names, (), node.location, module=node.weights)
+        self.graph.scopes[node.name] = scope
 
     def _close_scope(self, path: str, value: str) -> None:
         scope = self.graph.scopes[path]

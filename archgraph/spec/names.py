@@ -40,7 +40,7 @@ def name_fault(name: str, where: Location | None, what: str = "a node") -> Diagn
         return Diagnostic("E105", f"'{name}' cannot name {what}", where, hint)
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         return Diagnostic("E105", f"'{name}' is a word of Python", where, "choose another name")
-    if name in RESERVED:
+    if name in RESERVED and not (what == "an edge" and name == "x"):  # an input of most blocks
         hint = "every torch module has something of this name; choose another"
         if name in OWN_NAMES:
             hint = "generated modules use this name themselves; choose another"

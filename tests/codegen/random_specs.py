@@ -333,8 +333,8 @@ class Writer:
         elif kind == "resize":
             level = other.level
             line += f"use: resize mode={self.pick(['nearest', 'bilinear'])}, level: {level}"
-            line += f", from: [{{name: what, from: {value.name}, resample: none}}"
-            line += f", {{name: size, from: {other.name}}}]"
+            line += f", from: [{{name: x, from: {value.name}, resample: none}}"
+            line += f", {{name: like, from: {other.name}}}]"
         else:
             line += self.fuse(level)
             if self.rarely(5):

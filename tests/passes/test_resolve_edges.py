@@ -106,11 +106,10 @@ def test_none_on_an_edge_means_nothing(tmp_path: Path) -> None:
 
 
 def test_resample_none_hands_the_value_on_as_it_is(tmp_path: Path) -> None:
-    entry = "in3, {from: in4, resample: none}"
-    nodes = f"nodes:\n  - {{name: a, level: 3, use: resize, from: [{entry}]}}\n{OUT}"
-    nodes = nodes.replace("in3, {from: in4, resample: none}", "{from: in4, resample: none}, in3")
+    entries = "[{name: x, from: in4, resample: none}, {name: like, from: in3}]"
+    nodes = f"nodes:\n  - {{name: a, level: 3, use: resize, from: {entries}}}\n{OUT}"
     result = compiled_text(tmp_path, nodes)
-    assert resolved(result.pyramid.graph, "a") == {"in4": {}, "in3": {}}
+    assert resolved(result.pyramid.graph, "a") == {"x": {}, "like": {}}
     graph = result.operators.graph
     assert [edge.source for edge in graph.inputs("a")] == ["in4", "in3"]
     assert graph.infer_types()["a"].level == 3

@@ -123,7 +123,7 @@ class _Resolver:
         if isinstance(self.op, Fuse) or not edge.steps.resample:
             return self.op.level
         x = self.types[edge.source]
-        operands = [x] * len(self.model.graph.inputs(self.node.name))
+        operands = [(each.name, x) for each in self.model.graph.inputs(self.node.name)]
         result = use_type(self.op, operands, self.model, self.node.location)
         return self.op.level - (result.level - x.level)
 
@@ -143,7 +143,7 @@ class _Resolver:
                 concrete(step, names, self.model.blocks), channels, self.model.blocks
             )
             context = Context(names, self.settings, "", where, override=self.op.settings)
-            x = infer_chain([step], [x], self.model.blocks, context, like)
+            x = infer_chain([step], [("", x)], self.model.blocks, context, like)
             done.append(step)
         return tuple(done), x
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from archgraph.errors import Location
@@ -44,13 +45,14 @@ class PyramidTypes:
         node = graph[name]
         assert isinstance(node.op, Use)
         context = use_context(node.op, graph.settings, node.location)
-        arriving: list[FeatureType] = []
+        arriving: list[tuple[str, FeatureType]] = []
         for edge, x in zip(graph.inputs(name), operands, strict=True):
             names = edge_names(x, x.channels, node.op.level, node.op.level)
             inner = replace(context, names=names, location=edge.location or node.location)
             project = edge.steps.project or ()
-            x = infer_chain(project, [x], self._model.blocks, inner)
-            arriving.append(FeatureType(operands[0].level, x.channels))
+            x = infer_chain(project, [("", x)], self._model.blocks, inner)
+            level = operands[0].level if edge.steps.resample else x.level
+            arriving.append((edge.name, FeatureType(level, x.channels)))
         channels = use_type(node.op, arriving, self._model, node.location).channels
         return FeatureType(node.op.level, channels)
 
@@ -86,8 +88,11 @@ def use_context(op: Use, settings: Settings, location: Location | None) -> Conte
 
 
 def use_type(
-    op: Use, operands: list[FeatureType], model: Model, location: Location | None
+    op: Use,
+    operands: Sequence[tuple[str, FeatureType]],
+    model: Model,
+    location: Location | None,
 ) -> FeatureType:
-    """What the steps of a `use` node make of operands of these types."""
+    """What the steps of a `use` node make of operands of these names and types."""
     context = use_context(op, model.graph.settings, location)
     return infer_chain((*op.use, *op.block), operands, model.blocks, context)
