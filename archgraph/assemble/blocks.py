@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from archgraph.assemble.binding import check_step, step_faults, unknown_names, with_defaults
+from archgraph.assemble.binding import check_step
+from archgraph.assemble.conversion import BlockConverter
 from archgraph.assemble.settings import settings_of
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
-from archgraph.expressions import Expression, Step, parse_entry, parse_expression, parse_step
+from archgraph.expressions import Step, parse_step
 from archgraph.ir import (
-    NUMBER,
     WORD,
     Block,
-    BlockNode,
-    BlockParameter,
-    Definition,
-    Operand,
     Settings,
 )
 from archgraph.ir.signature import BUILTIN_NAMES, FUSIONS, INHERITED, argument_kinds, name_hint
 from archgraph.spec import (
-    MAX_NAMES,
     OUTSIDE,
     BlockDocument,
-    BlockNodeModel,
     Document,
     Library,
     SettingsModel,
-    StepParameter,
     certain,
-    expression_of,
-    name_fault,
-    split_definition,
-    steps_of,
-    with_arguments,
 )
 
 # The blocks that stand around one: file and name.
@@ -97,16 +85,16 @@ class Blocks:
     def settings(self, model: SettingsModel) -> Settings:
         """Settings as written, with their steps looked up; mistakes are collected."""
         settings = Settings()
-        with self._keeping():
+        with self.keeping():
             settings = settings_of(model)
         return self.inherited(settings)
 
     def inherited(self, settings: Settings) -> Settings:
         """Settings with their steps looked up; mistakes are collected."""
         act, norm = settings.act, settings.norm
-        with self._keeping():
+        with self.keeping():
             act = self._inherited_step("act", act) if act else None
-        with self._keeping():
+        with self.keeping():
             norm = self._inherited_step("norm", norm) if norm else None
         return replace(settings, act=act, norm=norm)
 
@@ -175,14 +163,14 @@ class Blocks:
         if WORD not in (kinds or {}).values():
             return step
         arguments = [
-            replace(a, text=self._word(a.text, a.location or step.location, chain))
+            replace(a, text=self.word(a.text, a.location or step.location, chain))
             if kinds and kinds.get(a.key) == WORD
             else a
             for a in step.arguments
         ]
         return replace(step, arguments=tuple(arguments))
 
-    def _word(self, text: str, where: Location | None, chain: Chain) -> str:
+    def word(self, text: str, where: Location | None, chain: Chain) -> str:
         """A word; where it is the name of a block, the key of that block."""
         try:
             step = parse_step(text, where)
@@ -215,161 +203,16 @@ class Blocks:
     def convert(self, document: BlockDocument, chain: Chain) -> Block:
         """A document as a template; mistakes are collected in `faults`."""
         mark = len(self.faults)
-        parameters = tuple(self._parameters(document, chain))
-        known = {"x", *document.parameters}
-        definitions = tuple(self._definitions(document, known))
-        nodes: list[BlockNode] = []
-        names: dict[str, Location | None] = {"x": None}
-        for model in document.nodes:
-            assert isinstance(model, BlockNodeModel)
-            where = model.at("name")
-            with self._keeping():
-                fault = name_fault(model.name, where)
-                if fault is None and model.name in names:
-                    first = names[model.name]
-                    line = f" on line {first.line}" if first else ""
-                    fault = Diagnostic("E104", f"'{model.name}' is already a node{line}", where)
-                if fault:
-                    self.faults.append(fault)
-                nodes.append(self._node(document, model, names, known, chain))
-            names.setdefault(model.name, where)
-        output = None
-        if isinstance(document.outputs, str):
-            with self._keeping():
-                output = parse_entry(document.outputs, document.at("outputs"))
-                self._check_entry(output.candidates, names, document.at("outputs"), "this block")
-        settings = self.settings(document.settings)
+        block = BlockConverter(self, document, chain).run()
         self.check_defaults(document)
         if document.faults:
             self.faults[mark:] = [*document.faults, *certain(self.faults[mark:])]
-        return Block(
-            document.name,
-            parameters,
-            definitions,
-            tuple(nodes),
-            outputs={"": output} if output else {},
-            settings=settings,
-            doc=document.doc,
-            location=document.at(document.kind),
-        )
+        return block
 
     @contextmanager
-    def _keeping(self) -> Iterator[None]:
+    def keeping(self) -> Iterator[None]:
         """Keep what is wrong with one part, and go on with the next."""
         try:
             yield
         except SpecError as error:
             self.faults.extend(error.diagnostics)
-
-    def _node(
-        self,
-        document: BlockDocument,
-        model: BlockNodeModel,
-        names: Mapping[str, Location | None],
-        known: Set[str],
-        chain: Chain,
-    ) -> BlockNode:
-        done: list[Step] = []
-        with self._keeping():
-            steps = steps_of(model.use, model, "use") or ()
-            if not steps:
-                message = f"node '{model.name}' uses nothing"
-                raise SpecError(Diagnostic("E106", message, model.at("use")))
-            if model.with_ and len(steps) == 1:
-                steps = (with_arguments(steps[0], model.with_, model),)
-            for step in steps:
-                with self._keeping():
-                    step = self.resolve(with_defaults(step, document), chain)
-                    step = self.with_words(step, chain)
-                    done.append(step)
-                    self._check_step(step, known)
-        entries: list[Operand] = []
-        texts = [model.from_] if isinstance(model.from_, str) else model.from_ or []
-        for i, text in enumerate(texts):
-            assert isinstance(text, str)
-            where = model.at("from") if isinstance(model.from_, str) else model.at("from", i)
-            with self._keeping():
-                entries.append(Operand(parse_entry(text, where)))
-                self._check_entry(
-                    entries[-1].entry.candidates, names, where, f"node '{model.name}'"
-                )
-        when = None
-        with self._keeping():
-            if model.when is not None:
-                when = expression_of(model.when, model.at("when"))
-                self._check_names(when, known)
-        settings = self.settings(model.settings)
-        inputs = tuple(entries) if model.from_ is not None else None
-        return BlockNode(model.name, tuple(done), inputs, when, settings, model.at("name"))
-
-    def _check_step(self, step: Step, known: Set[str]) -> None:
-        """Arguments must exist and name what is known; values come where the block is used."""
-        if step.when:
-            self._check_names(step.when, known)
-        kinds = argument_kinds(step, self.known)
-        if kinds is None:  # a parameter that holds a step
-            return
-        self.faults.extend(step_faults(step, kinds, self.known))
-        for argument in step.arguments:
-            if kinds.get(argument.key) == NUMBER:
-                with self._keeping():
-                    self._check_names(parse_expression(argument.text, argument.location), known)
-
-    def _check_names(self, expression: Expression, known: Set[str]) -> None:
-        where, text = expression.location, expression.text
-        self.faults.extend(unknown_names(expression.names, known, where, text))
-
-    def _check_entry(
-        self,
-        candidates: Sequence[str],
-        names: Mapping[str, Location | None],
-        where: Location | None,
-        reader: str,
-    ) -> None:
-        for candidate in candidates:
-            if candidate not in names:
-                hint = suggest(candidate, names, "values here")
-                what = "reads" if reader.startswith("node") else "gives"
-                message = f"{reader} {what} '{candidate}', which does not exist before it"
-                if what == "gives":
-                    message = f"{reader} gives '{candidate}', which does not exist"
-                spot = where.find(candidate) if where else None
-                raise SpecError(Diagnostic("E102", message, spot, hint))
-
-    def _parameters(self, document: BlockDocument, chain: Chain) -> Iterator[BlockParameter]:
-        for i, (name, form) in enumerate(document.parameters.items()):
-            where = document.at("parameters", name)
-            if isinstance(form, StepParameter):
-                word = form.step
-                with self._keeping():
-                    word = self._word(form.step, form.at("step"), chain)
-                yield BlockParameter(name, WORD, word, where)
-            elif form == "required":
-                yield BlockParameter(name, NUMBER, None, where)
-            elif isinstance(form, bool | int | float | str):
-                with self._keeping():
-                    default = expression_of(form, where)
-                    earlier = {"x"}.union(list(document.parameters)[:i])
-                    self._check_names(default, earlier)
-                    yield BlockParameter(name, NUMBER, default, where)
-            else:
-                message = f"parameter '{name}' of a block is a number or {{step: ...}}"
-                self.faults.append(Diagnostic("E107", message, where))
-
-    def _definitions(self, document: BlockDocument, known: set[str]) -> Iterator[Definition]:
-        """What stands under `let`; its names join `known`."""
-        if len(document.let) + len(known) > MAX_NAMES:
-            message = f"'{document.name}' has more than {MAX_NAMES:,} parameters and values"
-            self.faults.append(Diagnostic("E304", message, document.key_at("let")))
-            return
-        for key, form in document.let.items():
-            where = document.key_at("let", key)
-            with self._keeping():
-                name, parameters = split_definition(key, where)
-                if name in known:
-                    self.faults.append(Diagnostic("E104", f"'{name}' is defined already", where))
-                visible = known | set(parameters or ())
-                known.add(name)
-                body = expression_of(form, document.at("let", key))
-                self._check_names(body, visible)
-                yield Definition(name, parameters, body)

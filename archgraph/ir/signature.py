@@ -23,6 +23,8 @@ FUSIONS: Mapping[str, Step] = {
     "unbounded": parse_step("weighted-sum normalize=none"),
 }
 AVERAGE = "average"
+# The argument of a step that names a variant of its block.
+VARIANT = "variant"
 # Operators by the names people know them by.
 ALIASES: Mapping[str, Step] = {
     name: parse_step(f"activation function={name}") for name in get_args(ActivationFunction)
@@ -53,7 +55,9 @@ def argument_kinds(step: Step, blocks: Mapping[str, Block]) -> Mapping[str, str]
         kinds = operator_fields(step.use)
         return {name: WORD if words else NUMBER for name, (_, words, _) in kinds.items()}
     if step.use in blocks:
-        return {p.name: p.kind for p in blocks[step.use].parameters}
+        block = blocks[step.use]
+        found = {p.name: p.kind for p in block.parameters}
+        return {**found, VARIANT: WORD} if block.variants else found
     return None
 
 

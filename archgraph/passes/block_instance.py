@@ -17,15 +17,8 @@ from archgraph.expressions import (
 )
 from archgraph.ir import Block, BlockGroup, BlockNode, BlockParameter, Scope, Variant
 from archgraph.ir.settings import INHERIT
-from archgraph.passes.instantiate import (
-    LIKE,
-    Context,
-    Operands,
-    Path,
-    Results,
-    repeats,
-    too_many,
-)
+from archgraph.ir.signature import VARIANT
+from archgraph.passes.context import LIKE, Context, Operands, Path, Results, repeats, too_many
 from archgraph.passes.templates import template_of
 from archgraph.spec import name_fault
 
@@ -36,7 +29,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 64
 # Rounds of loops in one network, those whose nodes do not exist included.
 MAX_WORK = 1_000_000
-VARIANT = "variant"
 
 
 @dataclass(frozen=True)

@@ -8,36 +8,28 @@ the matter of `block_instance.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from archgraph.errors import Diagnostic, Location, SpecError
 from archgraph.expressions import (
-    Argument,
-    Expression,
     Names,
     Scalar,
     Step,
     Value,
     expand_template,
-    parse_expression,
     parse_step,
-    scalar_text,
 )
 from archgraph.ir import (
     MAX_NODES,
-    NUMBER,
     Block,
     Edge,
     FeatureType,
     Graph,
     Node,
     Settings,
-    Stage,
 )
 from archgraph.ir.op import Op
 from archgraph.ir.ops import OPERATORS
-from archgraph.ir.pyramid import Input
-from archgraph.ir.settings import INHERIT
 from archgraph.ir.signature import (
     ALIASES,
     BUILTIN_NAMES,
@@ -48,51 +40,20 @@ from archgraph.ir.signature import (
     unknown_argument,
     unknown_block,
 )
-
-# What a step reads: for which input (empty: the only one, or the next of many), which value.
-Operands = Sequence[tuple[str, str]]
-# What a step gives: the one value under the empty name, or its results by name.
-Results = Mapping[str, str]
-# The name of the input that is only measured; edges that change the level give it.
-LIKE = "like"
-MAX_REPEAT = 10_000
-
-
-@dataclass(frozen=True)
-class Path:
-    """Where something stands: the path by which it is called, and the one of its weights."""
-
-    call: str
-    module: str
-
-    def child(self, name: str, share: str = "") -> Path:
-        """Something inside; `share` is the name of its weights, by default its own."""
-        call = f"{self.call}.{name}" if self.call else name
-        return Path(call, f"{self.module}.{share or name}" if self.module else share or name)
-
-
-ROOT = Path("", "")
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a step sees besides its operands: names, inherited settings, where it stands.
-
-    `scope` is the block instance or node that it belongs to; `owner` is where weights live that
-    steps share by name. `override` are the settings written where a block is used, which count
-    before the block's own. `like` is the value whose size an `up` step takes; `aliases` are the
-    names under which the node knows values from outside, which become the names of edges.
-    """
-
-    names: Names
-    settings: Settings
-    scope: str
-    location: Location | None
-    override: Settings = INHERIT
-    like: str | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    depth: int = 0
-    owner: str = ""
+from archgraph.passes.block_instance import BlockInstance
+from archgraph.passes.context import (
+    LIKE,
+    Context,
+    Operands,
+    Path,
+    Results,
+    evaluate_argument,
+    placed,
+    repeats,
+    single,
+    too_many,
+    with_first,
+)
 
 
 class Builder:
@@ -212,8 +173,6 @@ class Builder:
         values = self._arguments(meant, names, context)
         if meant.use in OPERATORS:
             return {"": self._operator(meant, values, operands, path, context)}
-        from archgraph.passes.block_instance import BlockInstance
-
         return BlockInstance(self, self.blocks[meant.use], path, context).build(values, operands)
 
     def _names(self, operands: Operands, context: Context, inherited: bool) -> dict[str, Value]:
@@ -298,7 +257,7 @@ class Builder:
         if LIKE in ports and LIKE not in given:
             if context.like is None:
                 message = f"'{name}' needs a value of the target level, which only 'up' edges have"
-                hint = f"say it: from: {{{ports[0]}: ..., like: ...}}"
+                hint = f"in a node of its own: from: {{{ports[0]}: ..., like: ...}}"
                 raise SpecError(Diagnostic("E203", message, where, hint))
             given[LIKE] = context.like
         missing = [port for port in ports if port not in given]
@@ -307,115 +266,3 @@ class Builder:
             wanted = ", ".join(f"{port}: ..." for port in ports)
             raise SpecError(Diagnostic("E215", message, where, f"write 'from: {{{wanted}}}'"))
         return [(port, given[port]) for port in ports]
-
-
-def single(results: Results, step: Step, context: Context) -> str:
-    """The one result of a step.
-
-    Raises:
-        SpecError: E218, it has several.
-    """
-    if "" in results:
-        return results[""]
-    message = f"'{step.use}' has the results {', '.join(results)}, of which one is needed here"
-    hint = f"give it a node of its own and read 'node.{next(iter(results))}'"
-    raise SpecError(Diagnostic("E218", message, step.location or context.location, hint))
-
-
-def repeats(count: Expression, names: Names) -> int:
-    """How often a step is repeated.
-
-    Raises:
-        SpecError: E113, not a whole number from 0 to 10,000.
-    """
-    value = count.evaluate(names)
-    if isinstance(value, bool) or value != int(value) or not 0 <= value <= MAX_REPEAT:
-        message = f"'repeat' is {scalar_text(value)}; expected a whole number of at least 0"
-        raise count.error("E113", message)
-    return int(value)
-
-
-def with_first(step: Step) -> tuple[Argument, ...]:
-    """The arguments of the first repetition of a step."""
-    first = {argument.key: argument for argument in step.first}
-    kept = tuple(argument for argument in step.arguments if argument.key not in first)
-    return (*kept, *step.first)
-
-
-def evaluate_argument(argument: Argument, kind: str, names: Names) -> Scalar | str:
-    """The value of a step's argument: an expression for a number, a template for a word."""
-    if kind == NUMBER:
-        return parse_expression(argument.text, argument.location).evaluate(names)
-    return expand_template(argument.text, names, argument.location)
-
-
-def concrete(step: Step, names: Names, blocks: Mapping[str, Block]) -> Step:
-    """The step with every argument evaluated and its condition, which holds, dropped."""
-    kinds = argument_kinds(step, blocks) or {}
-
-    def evaluated(arguments: Sequence[Argument]) -> tuple[Argument, ...]:
-        found: list[Argument] = []
-        for argument in arguments:
-            value = evaluate_argument(argument, kinds.get(argument.key, NUMBER), names)
-            text = value if isinstance(value, str) else scalar_text(value)
-            found.append(replace(argument, text=text))
-        return tuple(found)
-
-    repeat = step.repeat.bind(names) if step.repeat else None
-    return replace(
-        step,
-        arguments=evaluated(step.arguments),
-        when=None,
-        repeat=repeat,
-        first=evaluated(step.first),
-    )
-
-
-def infer_results(
-    steps: Sequence[Step],
-    operands: Sequence[tuple[str, FeatureType]],
-    blocks: Mapping[str, Block],
-    context: Context,
-    like: FeatureType | None = None,
-) -> Mapping[str, FeatureType]:
-    """The types that a chain of steps gives, without keeping what was built."""
-    builder = Builder(Graph("scratch", Stage.OPERATORS), blocks)
-    for i, (_, operand) in enumerate(operands):
-        builder.add(ROOT.child(f"x{i}"), Input(operand.level, operand.channels), (), context)
-        builder.types[f"x{i}"] = operand
-    if like:
-        builder.add(ROOT.child(LIKE), Input(like.level, like.channels), (), context)
-        context = replace(context, like=LIKE)
-    given = [(port, f"x{i}") for i, (port, _) in enumerate(operands)]
-    results = builder.chain(steps, given, ROOT.child("y"), context)
-    return {name: builder.types[value] for name, value in results.items()}
-
-
-def infer_chain(
-    steps: Sequence[Step],
-    operands: Sequence[tuple[str, FeatureType]],
-    blocks: Mapping[str, Block],
-    context: Context,
-    like: FeatureType | None = None,
-) -> FeatureType:
-    """The type of the one value that a chain of steps gives.
-
-    Raises:
-        SpecError: E218, it gives several.
-    """
-    found = infer_results(steps, operands, blocks, context, like)
-    if "" not in found:
-        single({name: name for name in found}, steps[-1], context)
-    return found[""]
-
-
-def too_many(name: str, most: int, given: int, where: Location | None) -> SpecError:
-    """More operands than something takes."""
-    inputs = "1 input" if most == 1 else f"{most} inputs"
-    hint = "a 'fuse' node takes any number of inputs" if most == 1 else ""
-    return SpecError(Diagnostic("E215", f"'{name}' takes {inputs}, not {given}", where, hint))
-
-
-def placed(error: SpecError, where: Location | None) -> SpecError:
-    """The same mistakes, placed at `where` if they have no place yet."""
-    return SpecError([replace(d, location=d.location or where) for d in error.diagnostics])

@@ -14,7 +14,8 @@ from archgraph.ir.ops import Add, Affine
 from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.ir.signature import AVERAGE, FUSIONS, fusion_kinds, make_operator, unknown_argument
 from archgraph.passes.base import Pass, Rewrites
-from archgraph.passes.instantiate import Builder, Context, Path, evaluate_argument, single
+from archgraph.passes.context import Context, Path, evaluate_argument, single
+from archgraph.passes.instantiate import Builder
 from archgraph.passes.pyramid.resolve_edges import with_channels
 
 

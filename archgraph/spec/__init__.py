@@ -17,12 +17,15 @@ from archgraph.spec.arguments import (
 from archgraph.spec.documents import BlockDocument, Document, TopologyDocument
 from archgraph.spec.expand import expand_topology
 from archgraph.spec.expanded import ExpandedEdge, ExpandedNode, ExpandedTopology
-from archgraph.spec.faults import certain, independent
-from archgraph.spec.forms import expression_of, steps_of, with_arguments
+from archgraph.spec.faults import certain, fits, independent
+from archgraph.spec.forms import expression_of, steps_of, used_steps, with_arguments
 from archgraph.spec.library import Library, SpecFile
 from archgraph.spec.located import Located
 from archgraph.spec.models import (
+    BlockEntryModel,
+    BlockGroupModel,
     BlockNodeModel,
+    BlockPortsModel,
     EdgeDefaults,
     EdgeModel,
     NodeModel,
@@ -37,7 +40,10 @@ __all__ = [
     "ArgumentValue",
     "Arguments",
     "BlockDocument",
+    "BlockEntryModel",
+    "BlockGroupModel",
     "BlockNodeModel",
+    "BlockPortsModel",
     "Document",
     "EdgeDefaults",
     "EdgeModel",
@@ -54,11 +60,13 @@ __all__ = [
     "certain",
     "expand_topology",
     "expression_of",
+    "fits",
     "independent",
     "name_fault",
     "parse_setting",
     "python_argument",
     "split_definition",
     "steps_of",
+    "used_steps",
     "with_arguments",
 ]

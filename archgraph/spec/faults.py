@@ -138,7 +138,8 @@ _EXPECTED: Mapping[str, str] = {
     "model_attributes_type": "a mapping",
 }
 _FORMS = {"number": "a number", "mapping": "a mapping", "list": "a list", "step": "{step: ...}"}
-_FORMS["levels"] = "{levels: ...}"
+_FORMS |= {"levels": "{levels: ...}", "map": "{map: ...}"}
+_FORMS |= dict.fromkeys(("group", "ports", "loop"), "a mapping")
 
 
 def _expected(error: Mapping[str, Any]) -> str:
@@ -148,7 +149,7 @@ def _expected(error: Mapping[str, Any]) -> str:
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         tags = str(context.get("expected_tags", "")).replace("'", "").split(", ")
         forms = [_FORMS.get(tag, tag) for tag in tags if tag]
-        return " or ".join(forms) or "text, a number, a mapping or a list"
+        return " or ".join(dict.fromkeys(forms)) or "text, a number, a mapping or a list"
     return _EXPECTED.get(error["type"], error["msg"])
 
 

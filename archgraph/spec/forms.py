@@ -17,7 +17,7 @@ from archgraph.expressions import (
 )
 from archgraph.expressions.step import NONE
 from archgraph.spec.located import Located
-from archgraph.spec.models import StepMapping
+from archgraph.spec.models import BlockNodeModel, NodeModel, StepMapping
 
 Form = str | StepMapping | list[str | StepMapping]
 
@@ -56,7 +56,49 @@ def _step_of(form: str | StepMapping, location: Location | None) -> Step:
     step = parse_step(form.use, form.at("use"))
     step = with_arguments(step, form.with_, form)
     when = None if form.when is None else expression_of(form.when, form.at("when"))
-    return replace(step, when=when)
+    return with_repetition(replace(step, when=when, share=form.share), form)
+
+
+def with_repetition(step: Step, owner: StepMapping | NodeModel | BlockNodeModel) -> Step:
+    """The step with the `repeat` and `first` of what it is written in.
+
+    Raises:
+        SpecError: E119, there is a `first` but nothing is repeated.
+    """
+    if owner.repeat is None:
+        if owner.first:
+            message = "'first' has nothing to act on here"
+            hint = "it is what the first of several repetitions does: write 'repeat' too"
+            raise SpecError(Diagnostic("E119", message, owner.key_at("first"), hint))
+        return step
+    repeat = expression_of(owner.repeat, owner.at("repeat"))
+    first = tuple(
+        Argument(
+            key, value if isinstance(value, str) else scalar_text(value), owner.at("first", key)
+        )
+        for key, value in owner.first.items()
+    )
+    return replace(step, repeat=repeat, first=first)
+
+
+def used_steps(model: NodeModel | BlockNodeModel) -> tuple[Step, ...]:
+    """The steps of a node's `use`, with what else the node says of a single one.
+
+    Raises:
+        SpecError: E106, it uses nothing; E119, `with`, `repeat` or `first` beside a chain.
+    """
+    chain = steps_of(model.use, model, "use") or ()
+    if not chain:
+        message = f"node '{model.name}' uses nothing"
+        raise SpecError(Diagnostic("E106", message, model.at("use")))
+    if len(chain) == 1:
+        return (with_repetition(with_arguments(chain[0], model.with_, model), model),)
+    for key in ("with", "repeat", "first"):
+        if key in model.model_fields_set or f"{key}_" in model.model_fields_set:
+            message = f"'{key}' has nothing to act on here"
+            hint = "it belongs to a single 'use'; write a block for a chain"
+            raise SpecError(Diagnostic("E119", message, model.key_at(key), hint))
+    return chain
 
 
 def with_arguments(

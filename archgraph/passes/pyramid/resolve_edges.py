@@ -13,7 +13,8 @@ from archgraph.ir.block import Block
 from archgraph.ir.pyramid import Fuse, Use
 from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds, unknown_block
 from archgraph.passes.base import Pass, Rewrites
-from archgraph.passes.instantiate import Context, concrete, infer_chain
+from archgraph.passes.context import Context
+from archgraph.passes.infer import concrete, infer_chain
 from archgraph.passes.pyramid.types import PyramidTypes, edge_names, use_type
 
 

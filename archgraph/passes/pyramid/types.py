@@ -9,7 +9,8 @@ from archgraph.errors import Location
 from archgraph.expressions import Value
 from archgraph.ir import FeatureType, Model, Settings
 from archgraph.ir.pyramid import Use
-from archgraph.passes.instantiate import Context, infer_chain
+from archgraph.passes.context import Context
+from archgraph.passes.infer import infer_chain
 
 
 class PyramidTypes:
