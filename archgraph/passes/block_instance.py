@@ -119,7 +119,7 @@ class BlockInstance:
             if chosen not in block.variants:
                 hint = suggest(chosen, block.variants, "variants")
                 message = f"'{block.name}' has no variant '{chosen}'"
-                raise SpecError(Diagnostic("E122", message, self.where, hint))
+                raise SpecError(Diagnostic("E123", message, self.where, hint))
             self.variant = block.variants[chosen]
         settings = self.outer.settings.updated(block.settings).updated(self.variant.settings)
         self.settings = settings.updated(self.outer.override)

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "E001": "tests/cli/test_check.py",  # a file cannot be read
     "E020": "tests/cli/test_files.py",  # a file cannot be written
     "E120": "tests/spec/test_arguments.py",  # --set
+    "E123": "tests/assemble/test_block_language.py",  # a variant, where a block is used
     "E121": "tests/analysis/test_shapes.py",  # --image-size
     "E401": "tests/ir/test_verify.py",  # a graph breaks its rules
     "E402": "tests/ir/test_text.py",  # the text form of a graph
