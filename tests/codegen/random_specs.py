@@ -6,77 +6,29 @@ is brought where it must be. Choices list the plain first, so that failures shri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from hypothesis import strategies as st
 
-T = TypeVar("T")
-
-# Known defects of the compiler; what is False or excluded would meet one. Empty these when fixed.
-CHAINS = True  # and several cells: ModuleDict with numeric keys, `3_channels`, swallowed functions
-FUNCTIONS_WITH_NUMBERS = True  # functions of one class that differ in numbers
-DEAD_BLOCK_NODES = True  # a block inside a block whose result nothing reads
-SUMS_OF_ALL = True  # a `use` node that adds what only its edges make equal, and that is read
-EVEN_WINDOWS = True  # max-pool with an even kernel, stride 1 and padding=same
-EXCLUDED_NAMES: frozenset[str] = frozenset(
-    """levels channels in_channels in_levels size_multiple spec_hash max_pool_same
-    keys items pop update values""".split()
+from tests.codegen.choices import (
+    BLOCK_NAMES,
+    DOWN,
+    EXCLUDED_DOCUMENTS,
+    EXCLUDED_NAMES,
+    FUSIONS,
+    IMAGE_SIZES,
+    LONG_NAMES,
+    NAMES,
+    PROJECT,
+    SETTINGS,
+    SUMS,
+    TOPOLOGY_NAMES,
+    UP,
+    WIDENING,
+    WITH_LONG_NAMES,
 )
-EXCLUDED_DOCUMENTS: frozenset[str] = frozenset()
-EXCLUDED_PARAMETERS: frozenset[str] = frozenset({"x"})
-WITH_LONG_NAMES = False  # lines of more than 100 columns
-
-NAMES = """a b c d above below same in_l like cell element input output inputs fuse block use project
-    up down levels channels in_channels in_levels size_multiple spec_hash weight weights norm act conv
-    list tuple range int len max max_pool_same FastFusion Conv2dSame Any none a_2 a_ x0 x1 x_
-    eps kernel node edge keys items pop update values module mean sum in3_project td6_in5_up
-    Project Net cells_ cells0 annotations annotation bool str object print math""".split()
-LONG_NAMES = ["n" * 100, "m" * 60, "long_" * 16 + "a", "long_" * 16 + "b"]
-BLOCK_NAMES = """mine other fast-fusion conv2d-same tensor f nn any project edge inputs net
-    net-cell cell max-pool-same a-b a_b A-B Conv-Norm softmax-fusion torch list""".split()
-TOPOLOGY_NAMES = """net f nn torch tensor any fast-fusion a_b max_pool_same Net list edge none true
-    conv2d-same module""".split()
-PARAMETER_NAMES = """k size kernel ratio in_channels groups conv_channels eps nn torch F self super
-    stride width x_channels bias conv_kernel kernel_size inputs out Conv2dSame int Tensor""".split()
-
-FUSIONS = "sum,fast,average,softmax,unbounded,fast eps=0.001,fast eps=1e-6,add".split(",")
-FUSIONS += ["weighted-sum normalize=softmax", "weighted-sum normalize=none", "softmax eps=0.1"]
-ACTIVATIONS = ["act", "relu", "silu", "sigmoid", "hard-swish", "gelu", "mish", "relu6"]
-SETTINGS = ["act: silu", "norm: batch-norm eps=0.001 momentum=0.01", "padding: same", "bias: true"]
-SUMS = ["add", "weighted-sum", "weighted-sum normalize=softmax", "weighted-sum eps=0.01"]
-IMAGE_SIZES = [(131, 67), (65, 97), (33, 161), (128, 64)]
-# Steps that keep level and width, whatever the input.
-KEEPING = ["conv-norm channels=x.channels", "depthwise-norm kernel=3", "depthwise kernel=5", "norm"]
-KEEPING += ["conv channels=x.channels kernel=3 dilation=2 groups=2 bias=false", "max-pool kernel=3"]
-KEEPING += ["batch-norm eps=0.01", "affine factor=0.5", "affine factor=2 offset=-0.25", "affine"]
-KEEPING += ["conv channels=x.channels kernel=2 padding=same", "separable-conv channels=x.channels"]
-KEEPING += ["weighted-sum", "weighted-sum normalize=none", "add", *ACTIVATIONS]
-# Steps to a width; `{}` is the width.
-WIDENING = ["conv channels={}", "conv-norm channels={}", "conv channels={} kernel=3 bias=false"]
-WIDENING += ["separable-conv-norm-act channels={} kernel=3", "act-separable-conv-norm channels={}"]
-WIDENING += [
-    "conv-norm-act channels={} kernel=5",
-    "conv channels={} kernel=4 padding=same groups=2",
-]
-HALVING = ["conv channels=x.channels kernel=3 stride=2", "max-pool kernel=3 stride=2"]
-HALVING += ["max-pool kernel=1 stride=2", "max-pool kernel=2 stride=2 padding=same"]
-HALVING += ["conv channels=x.channels kernel=2 stride=2 padding=same groups=2"]
-HALVING += ["depthwise-norm stride=2"]
-UP = ["resize", "resize mode=bilinear", "[resize mode=nearest, depthwise-norm]"]
-UP += ["[conv channels=x.channels, resize mode=bilinear, relu]"]
-_POOL = "max-pool kernel=scale+1 stride=scale padding=same"
-DOWN = [_POOL, "conv channels=x.channels kernel=3 stride=scale padding=same"]
-DOWN += [f"[conv-norm channels=x.channels kernel=3 stride=2, {{use: {_POOL}, when: distance > 0}}]"]
-PROJECT = ["{use: conv-norm, when: x.channels != channels}", "conv channels=channels kernel=3"]
-PROJECT += ["conv-norm", "[conv-norm-act channels=channels, depthwise]"]
-
-
-if not CHAINS:
-    UP, DOWN, PROJECT = UP[:2], DOWN[:2], PROJECT[:3]
-if not FUNCTIONS_WITH_NUMBERS:
-    DOWN = DOWN[1:]
+from tests.codegen.random_blocks import BlockWriter, OwnBlock
 
 
 @dataclass(frozen=True)
@@ -103,22 +55,11 @@ class Value:
     level: int
 
 
-@dataclass(frozen=True)
-class OwnBlock:
-    """A block of the file: whether it takes `channels`, how deep it nests, its own number."""
-
-    name: str
-    widens: bool
-    halves: bool
-    depth: int
-    parameter: str
-
-
-class Writer:
+class Writer(BlockWriter):
     """Writes one spec."""
 
     def __init__(self, draw: Any) -> None:
-        self._draw = draw
+        super().__init__(draw)
         self.blocks: list[OwnBlock] = []
         self.documents: list[str] = []
         self.values: list[Value] = []
@@ -126,115 +67,6 @@ class Writer:
         self.head: list[str] = []
         self.input_levels: list[int] = []
         self.lo = self.hi = 0
-
-    # --- choices ---------------------------------------------------------------------------
-
-    def pick(self, options: Sequence[T]) -> T:
-        """One of them; the first is the plainest."""
-        return cast(T, self._draw(st.sampled_from(options)))
-
-    def number(self, low: int, high: int) -> int:
-        """A whole number; the lowest is the plainest."""
-        return cast(int, self._draw(st.integers(low, high)))
-
-    def rarely(self, one_in: int) -> bool:
-        """Whether something out of the ordinary happens."""
-        return self.number(1, one_in) == one_in
-
-    def some(self, options: Sequence[T], most: int) -> list[T]:
-        """One or more of them, in any order, also repeated."""
-        several = st.lists(st.sampled_from(options), min_size=1, max_size=most)
-        return cast(list[T], self._draw(several))
-
-    def names(self, pool: Sequence[str], count: int, excluded: frozenset[str]) -> list[str]:
-        kept = st.sampled_from([name for name in pool if name not in excluded])
-        several = st.lists(kept, min_size=count, max_size=count, unique=True)
-        return cast(list[str], self._draw(several))
-
-    # --- blocks ----------------------------------------------------------------------------
-
-    def own_block(self, name: str) -> None:
-        """One block: its nodes keep what they get, until the last brings it to `channels`."""
-        widens, halves, depth = self.rarely(2), self.rarely(4), 1
-        parameter = self.names(PARAMETER_NAMES, 1, EXCLUDED_PARAMETERS)[0]
-        inner = [block for block in self.blocks if block.depth < 3 and not block.halves]
-        count = self.number(1, 4)
-        names = self.names(NAMES, count + 2, EXCLUDED_NAMES)
-        nodes: list[str] = []
-        always, others = ["x"], list[str]()
-        if halves:
-            first = self.pick(["conv channels=x.channels kernel=3 stride=2", "depthwise stride=2"])
-            nodes, always = [f"use: {first}"], [names[0]]
-        for _ in range(count):
-            own, certain = names[len(nodes)], True
-            kind = self.pick(["keep", "own", "number", "chain", "sum", "when"])
-            if kind == "own" and inner:
-                block = self.pick(inner)
-                depth = max(depth, block.depth + 1)
-                nodes.append(f"use: {self.call(block, 'x.channels')}")
-            elif kind == "number":
-                nodes.append(f"use: {self.numbered(parameter)}")
-            elif kind == "chain":
-                chain = "[silu, conv channels=x.channels kernel=3, relu]"
-                nodes.append(f"use: {chain if CHAINS else 'mish'}")
-            elif kind == "sum" and (DEAD_BLOCK_NODES or len(nodes) + 1 == len(always)):
-                known = always + [f"{other} else {always[0]}" for other in others]
-                sources = self.some(known, 3) + ([] if DEAD_BLOCK_NODES else always[-1:])
-                nodes.append(f"use: {self.pick(SUMS)}, from: [{', '.join(sources)}]")
-            elif kind == "when":
-                conditions = ["x.channels > 4", "x.level <= 3", "false", f"{parameter} > 2"]
-                nodes.append(f"use: {self.pick(KEEPING)}, when: {self.pick(conditions)}")
-                certain = False
-            else:
-                nodes.append(f"use: {self.pick(KEEPING)}")
-            if self.rarely(6):
-                nodes[-1] += f", settings: {{{self.pick(SETTINGS)}}}"
-            (always if certain else others).append(own)
-        if widens:
-            nodes.append(f"use: {self.pick(WIDENING).format('channels')}")
-        required = "channels: required, " if widens else ""
-        text = [
-            f'block: "{name}"',
-            f"parameters: {{{required}{parameter}: {self.pick([3, 1, 5])}}}",
-        ]
-        if self.rarely(6):
-            text.append(f"settings: {{{self.pick(SETTINGS)}}}")
-        lines = [f"  - {{name: {own}, {use}}}" for own, use in zip(names, nodes, strict=False)]
-        self.documents.append("\n".join([*text, "nodes:", *lines]))
-        self.blocks.append(OwnBlock(name, widens, halves, depth, parameter))
-
-    def numbered(self, parameter: str) -> str:
-        """A step that uses the block's own number, which is 1, 3 or 5."""
-        steps = [
-            f"conv channels=x.channels kernel={parameter}",
-            f"conv channels=x.channels kernel={parameter}+1 padding=same",
-            f"depthwise kernel={parameter}",
-            f"batch-norm eps={parameter}/100",
-            f"weighted-sum eps={parameter}/1000",
-            f"conv channels=x.channels kernel=3 dilation={parameter}",
-            f"conv channels=x.channels bias={parameter}==3",
-        ]
-        if FUNCTIONS_WITH_NUMBERS:
-            steps += [f"affine factor={parameter} offset=1/{parameter}"]
-            steps += [f"max-pool kernel={parameter}"]
-        if EVEN_WINDOWS and FUNCTIONS_WITH_NUMBERS:
-            steps += [f"max-pool kernel={parameter}+1 padding=same"]
-        return self.pick(steps)
-
-    def call(self, block: OwnBlock, width: str) -> str:
-        text = block.name + (f" channels={width}" if block.widens else "")
-        return text + (f" {block.parameter}={self.pick([1, 3, 5])}" if self.rarely(2) else "")
-
-    def keeping(self, halves: bool = False) -> str:
-        """A step, or a chain, that keeps the width."""
-        own = [block for block in self.blocks if block.halves == halves]
-        if own and self.rarely(2):
-            return self.call(self.pick(own), "x.channels")
-        if CHAINS and not halves and self.rarely(5):
-            return f"[gelu, {self.pick(KEEPING[:8])}, sigmoid]"
-        return self.pick(HALVING if halves else KEEPING)
-
-    # --- the topology ----------------------------------------------------------------------
 
     def write(self) -> RandomSpec:
         self.lo = self.number(1, 4)
@@ -288,7 +120,7 @@ class Writer:
     def block(self) -> str:
         if self.rarely(3):
             return "none"
-        if CHAINS and self.rarely(3):
+        if self.rarely(3):
             return f"[relu, {self.pick(WIDENING).format('channels')}]"
         return self.keeping()
 
@@ -326,8 +158,8 @@ class Writer:
             level += 1
             line += f"use: {self.keeping(True)}, from: {value.name}, level: {level}"
         elif kind == "sum":
-            project = f", project: conv channels={width} kernel=3" if SUMS_OF_ALL else ""
-            listed = self.some(self.values if SUMS_OF_ALL else [value], 3)
+            project = f", project: conv channels={width} kernel=3"
+            listed = self.some(self.values, 3)
             edges = [f"{{name: e{i}, from: {v.name}{project}}}" for i, v in enumerate(listed)]
             line += f"use: {self.pick(SUMS)}, from: [{', '.join(edges)}], level: {level}"
         elif kind == "resize":
@@ -390,7 +222,7 @@ class Writer:
         if len(set(self.input_levels)) < len(self.input_levels):
             chosen = [name for name in chosen if name != "add-same-level-skips"]
         elif repeats:
-            chosen = [*chosen, f"repeat-cells count={self.number(1, 3 if CHAINS else 1)}"]
+            chosen = [*chosen, f"repeat-cells count={self.number(1, 3)}"]
         self.head.append(f"passes: [{', '.join(chosen)}]")
 
 
