@@ -9,6 +9,7 @@ from dataclasses import replace
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import (
     Argument,
+    Expression,
     Names,
     Step,
     expand_template,
@@ -52,7 +53,7 @@ def step_faults(
         implied: arguments that are filled in where none is written.
     """
     found: list[Diagnostic] = []
-    for argument in step.arguments:
+    for argument in (*step.arguments, *step.first):
         if argument.key not in kinds:
             where = _key_place(argument) or step.location
             fault = unknown_argument(step, argument.key, list(kinds), where)
@@ -113,20 +114,36 @@ def _key_place(argument: Argument) -> Location | None:
 
 def bind_step(step: Step, kinds: Mapping[str, str], names: Names, keep: frozenset[str]) -> Step:
     """Fill the names of the document into a step; names in `keep` and their like stay open."""
-    arguments: list[Argument] = []
-    for argument in step.arguments:
-        if kinds.get(argument.key) == WORD:
-            text = expand_template(argument.text, names, argument.location)
-        elif kinds.get(argument.key) == NUMBER:
-            text = _closed(argument.text, argument.location, names, keep)
-        else:
-            text = argument.text
-        arguments.append(replace(argument, text=squeezed(text)))
-    when = step.when
-    if when is not None:
-        _check_names(when.names, names, keep, when.location, when.text)
-        when = when.bind(names)
-    return Step(step.use, tuple(arguments), when, step.location)
+
+    def bound(given: tuple[Argument, ...]) -> tuple[Argument, ...]:
+        return tuple(_bound_argument(each, kinds, names, keep) for each in given)
+
+    def closed(expression: Expression | None) -> Expression | None:
+        if expression is None:
+            return None
+        used, where = expression.names, expression.location
+        _check_names(used, names, keep, where, expression.text)
+        return expression.bind(names)
+
+    return replace(
+        step,
+        arguments=bound(step.arguments),
+        when=closed(step.when),
+        repeat=closed(step.repeat),
+        first=bound(step.first),
+        share=expand_template(step.share, names, step.location),
+    )
+
+
+def _bound_argument(
+    argument: Argument, kinds: Mapping[str, str], names: Names, keep: frozenset[str]
+) -> Argument:
+    text = argument.text
+    if kinds.get(argument.key) == WORD:
+        text = expand_template(text, names, argument.location)
+    elif kinds.get(argument.key) == NUMBER:
+        text = _closed(text, argument.location, names, keep)
+    return replace(argument, text=squeezed(text))
 
 
 def _closed(text: str, where: Location | None, names: Names, keep: frozenset[str]) -> str:
