@@ -21,7 +21,7 @@ from archgraph.expressions.template import HOLE
 from archgraph.ir import NUMBER, WORD, Block
 from archgraph.ir.ops import OPERATORS
 from archgraph.ir.signature import operator_fields, unknown_argument
-from archgraph.spec import Document, with_arguments
+from archgraph.spec import SHARED, Document, name_fault, with_arguments
 
 
 def insert_step(step: Step, names: Names, places: Mapping[str, Location | None]) -> Step:
@@ -131,8 +131,25 @@ def bind_step(step: Step, kinds: Mapping[str, str], names: Names, keep: frozense
         when=closed(step.when),
         repeat=closed(step.repeat),
         first=bound(step.first),
-        share=expand_template(step.share, names, step.location),
+        share=_bound_share(step, names, keep),
     )
+
+
+def _bound_share(step: Step, names: Names, keep: frozenset[str]) -> str:
+    """The name of a step's weights; holes with names in `keep` stay open."""
+
+    def fill(match: re.Match[str]) -> str:
+        expression = parse_expression(match[1], step.location)
+        _check_names(expression.names, names, keep, step.location, match[1])
+        if any(used in keep for used in expression.names):
+            return f"<{expression.bind(names).text}>"
+        return expand_template(match[0], names, step.location)
+
+    share = HOLE.sub(fill, step.share)
+    fault = None if not share or HOLE.search(share) else name_fault(share, step.location, SHARED)
+    if fault:
+        raise SpecError(fault)
+    return share
 
 
 def _bound_argument(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from archgraph.assemble.binding import bind_step, check_step, insert_step, with_defaults
 from archgraph.assemble.steps import IMPLIED, StepReader
 from archgraph.errors import Diagnostic, SpecError, suggest
 from archgraph.expressions import Names, Step, Table
-from archgraph.ir import Block
-from archgraph.ir.ops import OPERATORS
 from archgraph.ir.pyramid import Fuse, Use
-from archgraph.ir.signature import BUILTIN_NAMES, FUSIONS, argument_kinds, fusion_kinds
+from archgraph.ir.signature import (
+    BUILTIN_NAMES,
+    FUSIONS,
+    argument_kinds,
+    fusion_kinds,
+    input_names,
+    result_names,
+)
 from archgraph.spec import (
     ExpandedNode,
     Located,
@@ -64,7 +69,7 @@ class NodeOps:
                 message = f"node '{node.name}' has 'use' and '{key}'"
                 raise SpecError(Diagnostic("E119", message, model.key_at(key), hint))
         chain = self.steps.bound(used_steps(model), names)
-        results = results_of(chain[-1], self.blocks.known) if chain else ()
+        results = result_names(chain[-1], self.blocks.known) if chain else ()
         if results and (block or len(chain) > 1):
             key = "block" if block else "use"
             message = f"'{chain[-1].use}' has several results, and stands beside other steps"
@@ -79,12 +84,8 @@ class NodeOps:
 
     def _check_ports(self, step: Step, node: ExpandedNode) -> None:
         """Inputs that differ in meaning are named; what is named must exist, and all of it."""
-        block = self.blocks.known.get(step.use)
-        ports = block.inputs if block else ("x",)
-        if step.use in OPERATORS:
-            op = OPERATORS[step.use]
-            ports = op.ports or (("x",) if op.arity[1] == 1 else ())
-        variadic = block.variadic if block else not ports
+        ports = input_names(step, self.blocks.known)
+        variadic = not ports
         named = [edge for edge in node.edges if edge.port]
         where, wanted = node.model.key_at("from"), ", ".join(f"{port}: ..." for port in ports)
         if variadic and named:
@@ -179,11 +180,6 @@ class NodeOps:
             hint = "a block that fuses says 'inputs: [many x]'"
             raise SpecError(Diagnostic("E116", message, step.location, hint))
         return step
-
-
-def results_of(step: Step, blocks: Mapping[str, Block]) -> tuple[str, ...]:
-    """The names of what a step gives, if it gives several values."""
-    return blocks[step.use].results if step.use in blocks else ()
 
 
 def stray(model: NodeModel, key: str, hint: str) -> Diagnostic:

@@ -36,13 +36,14 @@ from archgraph.spec.models import (
     SettingsModel,
     StepParameter,
 )
-from archgraph.spec.names import name_fault
+from archgraph.spec.names import SHARED, name_fault
 from archgraph.spec.operands import level_unknown
 from archgraph.spec.parameters import MAX_NAMES, variant_of
 
 __all__ = [
     "MAX_NAMES",
     "OUTSIDE",
+    "SHARED",
     "ArgumentValue",
     "Arguments",
     "BlockDocument",

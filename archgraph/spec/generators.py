@@ -20,7 +20,7 @@ from archgraph.spec.expansion import (
 )
 from archgraph.spec.forms import expression_of
 from archgraph.spec.models import GroupModel, InputModel, NodeModel
-from archgraph.spec.names import name_fault
+from archgraph.spec.names import SHARED, name_fault
 
 
 @dataclass
@@ -160,7 +160,7 @@ class Generators:
             expansion.stopped = True
             raise SpecError(Diagnostic("E304", f"more than {MAX_NODES:,} nodes", model.at("for")))
         share = expand_template(model.share, names, model.at("share"))
-        fault = name_fault(share, model.at("share"), "a set of weights") if share else None
+        fault = name_fault(share, model.at("share"), SHARED) if share else None
         if fault:
             raise SpecError(fault)
         expansion.drafts[name] = Draft(name, model, names, where, level, share)
