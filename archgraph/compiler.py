@@ -33,6 +33,7 @@ from archgraph.spec import (
     expand_topology,
     independent,
     python_argument,
+    variant_of,
 )
 
 if TYPE_CHECKING:
@@ -75,14 +76,19 @@ class Compilation:
 
 
 def compile_spec(
-    reference: str, arguments: Arguments | None = None, library: Library | None = None
+    reference: str,
+    arguments: Arguments | None = None,
+    library: Library | None = None,
+    variant: str = "",
 ) -> Compilation:
     """Compile a topology down to operators.
 
     Args:
         reference: a name of the library, a file, or `file.yaml#name`.
-        arguments: values of parameters, and settings as `settings.act` etc.
+        arguments: values of parameters, and settings as `settings.act` etc.; they count before
+            those of the variant.
         library: where names are looked up; the one that comes with archgraph if not given.
+        variant: the row of `variants` that is chosen, if any.
 
     Raises:
         SpecError: every mistake that was found, placed.
@@ -94,16 +100,20 @@ def compile_spec(
     if not isinstance(document, TopologyDocument):
         message = f"'{document.name}' is a {document.kind}; only a topology stands on its own"
         raise SpecError(Diagnostic("E116", message, document.at(document.kind)))
-    return _compile(document, arguments or {}, library)
+    return _compile(document, arguments or {}, library, variant)
 
 
 def check_spec(
-    reference: str, arguments: Arguments | None = None, library: Library | None = None
+    reference: str,
+    arguments: Arguments | None = None,
+    library: Library | None = None,
+    variant: str = "",
 ) -> list[Diagnostic]:
     """Every mistake and warning of a spec, sorted by place; an empty list if all is well.
 
-    A file is checked whole: each topology down to operators, each block as a template.
-    `arguments` go to the document that `reference` means.
+    A file is checked whole: each topology down to operators, with each of its variants, and
+    each block as a template. `arguments` and `variant` go to the document that `reference`
+    means; where a variant is given, that document is checked with no other.
 
     Raises:
         InputOutputError: a file cannot be read.
@@ -117,12 +127,13 @@ def check_spec(
     names = [main] if "#" in reference or not _is_file(reference) else list(file.documents)
     for name in names:
         given = (arguments or {}) if name == main else {}
+        chosen = variant if name == main else ""
         try:
             document = library.document(file, name)
             if isinstance(document, BlockDocument):
                 assemble_block(document, library)
             else:
-                found.extend(_compile(document, given, library).warnings)
+                found.extend(_check_variants(document, given, library, chosen))
         except ArchgraphError as error:
             if error.exit_code != 1:
                 raise
@@ -130,13 +141,38 @@ def check_spec(
     return sorted(dict.fromkeys(found), key=Diagnostic.sort_key)
 
 
+def _check_variants(
+    document: TopologyDocument, arguments: Arguments, library: Library, chosen: str
+) -> list[Diagnostic]:
+    """What is wrong or odd with a topology under the chosen variant, or under each of them."""
+    found: list[Diagnostic] = []
+    for variant in [chosen] if chosen else [*_stands_alone(document), *document.variants]:
+        try:
+            found.extend(_compile(document, arguments, library, variant).warnings)
+        except ArchgraphError as error:
+            if error.exit_code != 1:
+                raise
+            found.extend(error.diagnostics)
+    return _merged(found)
+
+
+def _stands_alone(document: TopologyDocument) -> list[str]:
+    """No variant, unless every variant gives what a document without one would lack."""
+    rows = document.variants.values()
+    needed = (name for name, form in document.parameters.items() if form == "required")
+    return [] if rows and any(all(n in row.values for row in rows) for n in needed) else [""]
+
+
 def emit_source(
-    reference: str, arguments: Arguments | None = None, library: Library | None = None
+    reference: str,
+    arguments: Arguments | None = None,
+    library: Library | None = None,
+    variant: str = "",
 ) -> GeneratedSource:
     """The PyTorch source of a topology. Raises what `compile_spec` raises."""
     from archgraph.codegen import emit
 
-    return emit(compile_spec(reference, arguments, library).operators.graph)
+    return emit(compile_spec(reference, arguments, library, variant).operators.graph)
 
 
 def build(reference: str, **parameters: object) -> nn.Module:
@@ -144,8 +180,9 @@ def build(reference: str, **parameters: object) -> nn.Module:
 
     Args:
         reference: a name of the library, a file, or `file.yaml#name`.
-        **parameters: values of the topology's parameters; `settings` takes a mapping of
-            settings, such as `{"act": "silu"}`.
+        **parameters: values of the topology's parameters. Besides these `settings` takes a
+            mapping of settings, such as `{"act": "silu"}`; `variant` the name of a variant; and
+            `search` a list of folders in which names are looked up before the library.
 
     Returns:
         A module with `forward(features: list[Tensor]) -> list[Tensor]`, levels ascending; each
@@ -153,14 +190,31 @@ def build(reference: str, **parameters: object) -> nn.Module:
     """
     from archgraph.codegen import load_module
 
-    return load_module(emit_source(reference, arguments_from_python(parameters)))
+    variant, search = parameters.pop("variant", ""), parameters.pop("search", ())
+    if not isinstance(variant, str):
+        raise SpecError(Diagnostic("E113", f"'variant' is the name of one, not {variant!r}"))
+    arguments, library = arguments_from_python(parameters), Library(search=_folders(search))
+    return load_module(emit_source(reference, arguments, library, variant))
+
+
+def _folders(search: object) -> list[str | Path]:
+    """The folders of a search path.
+
+    Raises:
+        SpecError: E113, it is no list of folders.
+    """
+    listed = search if isinstance(search, list | tuple) else [None]
+    folders = [each for each in listed if isinstance(each, str | Path)]
+    if len(folders) < len(listed):
+        raise SpecError(Diagnostic("E113", f"'search' is a list of folders, not {search!r}"))
+    return folders
 
 
 def arguments_from_python(parameters: Mapping[str, object]) -> Arguments:
     """Keyword arguments of Python as arguments of a spec.
 
     Raises:
-        SpecError: E113, a value is neither a number, text, range nor sequence.
+        SpecError: E113, a value is neither a number, text, range, sequence nor mapping.
     """
     settings = parameters.get("settings", {})
     if not isinstance(settings, Mapping):
@@ -177,9 +231,11 @@ def arguments_from_python(parameters: Mapping[str, object]) -> Arguments:
     return found
 
 
-def _compile(document: TopologyDocument, arguments: Arguments, library: Library) -> Compilation:
+def _compile(
+    document: TopologyDocument, arguments: Arguments, library: Library, variant: str
+) -> Compilation:
     rest, settings, found = split_settings(arguments)
-    topology = expand_topology(document, rest)
+    topology = expand_topology(document, rest, variant_of(document, variant))
     passes: list[Pass] = []
     try:
         passes = make_passes(pass_steps(document), topology.bound.names)

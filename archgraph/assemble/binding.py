@@ -9,6 +9,7 @@ from dataclasses import replace
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import (
     Argument,
+    Expression,
     Names,
     Step,
     expand_template,
@@ -20,7 +21,7 @@ from archgraph.expressions.template import HOLE
 from archgraph.ir import NUMBER, WORD, Block
 from archgraph.ir.ops import OPERATORS
 from archgraph.ir.signature import operator_fields, unknown_argument
-from archgraph.spec import Document, with_arguments
+from archgraph.spec import SHARED, Document, name_fault, with_arguments
 
 
 def insert_step(step: Step, names: Names, places: Mapping[str, Location | None]) -> Step:
@@ -52,7 +53,7 @@ def step_faults(
         implied: arguments that are filled in where none is written.
     """
     found: list[Diagnostic] = []
-    for argument in step.arguments:
+    for argument in (*step.arguments, *step.first):
         if argument.key not in kinds:
             where = _key_place(argument) or step.location
             fault = unknown_argument(step, argument.key, list(kinds), where)
@@ -113,20 +114,53 @@ def _key_place(argument: Argument) -> Location | None:
 
 def bind_step(step: Step, kinds: Mapping[str, str], names: Names, keep: frozenset[str]) -> Step:
     """Fill the names of the document into a step; names in `keep` and their like stay open."""
-    arguments: list[Argument] = []
-    for argument in step.arguments:
-        if kinds.get(argument.key) == WORD:
-            text = expand_template(argument.text, names, argument.location)
-        elif kinds.get(argument.key) == NUMBER:
-            text = _closed(argument.text, argument.location, names, keep)
-        else:
-            text = argument.text
-        arguments.append(replace(argument, text=squeezed(text)))
-    when = step.when
-    if when is not None:
-        _check_names(when.names, names, keep, when.location, when.text)
-        when = when.bind(names)
-    return Step(step.use, tuple(arguments), when, step.location)
+
+    def bound(given: tuple[Argument, ...]) -> tuple[Argument, ...]:
+        return tuple(_bound_argument(each, kinds, names, keep) for each in given)
+
+    def closed(expression: Expression | None) -> Expression | None:
+        if expression is None:
+            return None
+        used, where = expression.names, expression.location
+        _check_names(used, names, keep, where, expression.text)
+        return expression.bind(names)
+
+    return replace(
+        step,
+        arguments=bound(step.arguments),
+        when=closed(step.when),
+        repeat=closed(step.repeat),
+        first=bound(step.first),
+        share=_bound_share(step, names, keep),
+    )
+
+
+def _bound_share(step: Step, names: Names, keep: frozenset[str]) -> str:
+    """The name of a step's weights; holes with names in `keep` stay open."""
+
+    def fill(match: re.Match[str]) -> str:
+        expression = parse_expression(match[1], step.location)
+        _check_names(expression.names, names, keep, step.location, match[1])
+        if any(used in keep for used in expression.names):
+            return f"<{expression.bind(names).text}>"
+        return expand_template(match[0], names, step.location)
+
+    share = HOLE.sub(fill, step.share)
+    fault = None if not share or HOLE.search(share) else name_fault(share, step.location, SHARED)
+    if fault:
+        raise SpecError(fault)
+    return share
+
+
+def _bound_argument(
+    argument: Argument, kinds: Mapping[str, str], names: Names, keep: frozenset[str]
+) -> Argument:
+    text = argument.text
+    if kinds.get(argument.key) == WORD:
+        text = expand_template(text, names, argument.location)
+    elif kinds.get(argument.key) == NUMBER:
+        text = _closed(text, argument.location, names, keep)
+    return replace(argument, text=squeezed(text))
 
 
 def _closed(text: str, where: Location | None, names: Names, keep: frozenset[str]) -> str:

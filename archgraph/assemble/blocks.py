@@ -157,6 +157,10 @@ class Blocks:
                 raise SpecError(self._too_deep(step))
         return replace(step, use=self._keys[identity])
 
+    def finds(self, step: Step) -> bool:
+        """Whether a step names a document."""
+        return self.library.find(step.use, self._near(step)) is not None
+
     def with_words(self, step: Step, chain: Chain = ()) -> Step:
         """The step with the blocks looked up that its words name, for `use: <parameter>`."""
         kinds = argument_kinds(step, self.known) if step.use in self.known else None

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archgraph.cli.highlight import bold
-from archgraph.cli.options import SPEC_HELP, JsonOption, SetOption, parse_settings
+from archgraph.cli.options import (
+    SPEC_HELP,
+    JsonOption,
+    SearchOption,
+    SetOption,
+    VariantOption,
+    make_library,
+    parse_settings,
+)
 from archgraph.cli.output import count, print_diagnostics, write
 from archgraph.errors import Diagnostic, InputOutputError, Severity
 
@@ -57,6 +65,8 @@ class _Report:
 def check(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)],
     settings: SetOption = None,
+    variant: VariantOption = "",
+    search: SearchOption = None,
     as_json: JsonOption = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Let a warning fail the check too.")
@@ -64,13 +74,12 @@ def check(
 ) -> None:
     """Find every mistake of a spec, down to its operators; torch is not needed.
 
-    A file is checked whole. Mistakes are the result: they go to standard output.
+    A file is checked whole, with every variant. Mistakes are the result: they go to standard
+    output.
     """
-    from archgraph.spec import Library
-
     arguments = parse_settings(settings)
-    library = Library()
-    reports = [_check_one(reference, arguments, library) for reference in specs]
+    library = make_library(search)
+    reports = [_check_one(reference, arguments, library, variant) for reference in specs]
     if as_json:
         _print_json(reports)
     else:
@@ -84,11 +93,11 @@ def check(
 COMMAND = check
 
 
-def _check_one(reference: str, arguments: Arguments, library: Library) -> _Report:
+def _check_one(reference: str, arguments: Arguments, library: Library, variant: str) -> _Report:
     from archgraph.compiler import check_spec
 
     try:
-        found = check_spec(reference, arguments, library)
+        found = check_spec(reference, arguments, library, variant)
     except InputOutputError as error:
         return _Report(reference, error.diagnostics, unreadable=True)
     if any(diagnostic.severity is Severity.ERROR for diagnostic in found):

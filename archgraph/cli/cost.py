@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archgraph.cli.highlight import bold, dim
-from archgraph.cli.options import JsonOption, SetOption, SpecArgument, UsageError, parse_settings
+from archgraph.cli.options import (
+    JsonOption,
+    SearchOption,
+    SetOption,
+    SpecArgument,
+    UsageError,
+    VariantOption,
+    make_library,
+    parse_settings,
+)
 from archgraph.cli.output import new_table, print_diagnostics, print_table, write
 from archgraph.errors import SpecError
 
@@ -54,6 +63,8 @@ class Row:
 def cost(
     spec: SpecArgument,
     settings: SetOption = None,
+    variant: VariantOption = "",
+    search: SearchOption = None,
     image_size: Annotated[
         str, typer.Option("--image-size", metavar="H[xW]", help="Pixels of the image.")
     ] = "512",
@@ -69,7 +80,7 @@ def cost(
         size = analysis.parse_image_size(image_size)
     except SpecError as error:
         raise UsageError(error.diagnostics) from None
-    compilation = compile_spec(spec, arguments)
+    compilation = compile_spec(spec, arguments, make_library(search), variant)
     print_diagnostics(compilation.warnings, stderr=True)
     found = analysis.cost(compilation.operators.graph, size)
     if as_json:

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from archgraph.cli.options import SetOption, SpecArgument, check_output, parse_settings
+from archgraph.cli.options import (
+    SearchOption,
+    SetOption,
+    SpecArgument,
+    VariantOption,
+    check_output,
+    make_library,
+    parse_settings,
+)
 from archgraph.cli.output import print_diagnostics, write_result
 from archgraph.cli.show import GraphStage, graph_at
 
@@ -31,6 +39,8 @@ class DrawnStage(StrEnum):
 def draw(
     spec: SpecArgument,
     settings: SetOption = None,
+    variant: VariantOption = "",
+    search: SearchOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -52,7 +62,7 @@ def draw(
     arguments = parse_settings(settings)
     if output is not None:
         check_output(output, ".svg", "a figure")
-    compilation = compile_spec(spec, arguments)
+    compilation = compile_spec(spec, arguments, make_library(search), variant)
     print_diagnostics(compilation.warnings, stderr=True)
     figure = draw_svg(graph_at(compilation, GraphStage(stage)), title=compilation.name)
     write_result(output or Path(f"{compilation.name}.svg"), figure)

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from archgraph.cli.highlight import colour_python
-from archgraph.cli.options import SetOption, SpecArgument, check_output, parse_settings
+from archgraph.cli.options import (
+    SearchOption,
+    SetOption,
+    SpecArgument,
+    VariantOption,
+    check_output,
+    make_library,
+    parse_settings,
+)
 from archgraph.cli.output import STANDARD_OUTPUT, write_result
 
 EXAMPLES = """
@@ -22,6 +30,8 @@ EXAMPLES = """
 def emit(
     spec: SpecArgument,
     settings: SetOption = None,
+    variant: VariantOption = "",
+    search: SearchOption = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -34,7 +44,7 @@ def emit(
 
     arguments = parse_settings(settings)
     check_output(output, ".py", "Python source")
-    source = emit_source(spec, arguments)
+    source = emit_source(spec, arguments, make_library(search), variant)
     write_result(output, source.text, colour_python)
 
 

@@ -12,7 +12,7 @@ from archgraph.cli.output import STANDARD_OUTPUT
 from archgraph.errors import ArchgraphError, Diagnostic, SpecError
 
 if TYPE_CHECKING:
-    from archgraph.spec import Arguments, ArgumentValue
+    from archgraph.spec import Arguments, ArgumentValue, Library
 
 SPEC_HELP = "A name of the library (bifpn), a file (neck.yaml) or a document of it (neck.yaml#top)."
 SpecArgument = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
@@ -21,7 +21,22 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="A parameter: a scalar, a range or a list. May be repeated.",
+        help="A parameter: a scalar, a range, a list or a map. May be repeated.",
+        show_default=False,
+    ),
+]
+VariantOption = Annotated[
+    str,
+    typer.Option(
+        "--variant", metavar="NAME", help="A variant of the spec: a row of its 'variants'."
+    ),
+]
+SearchOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--search",
+        metavar="DIR",
+        help="A folder in which names are looked up before the library. May be repeated.",
         show_default=False,
     ),
 ]
@@ -58,6 +73,17 @@ def parse_settings(texts: Sequence[str] | None) -> Arguments:
     if found:
         raise UsageError(found)
     return arguments
+
+
+def make_library(search: Sequence[Path] | None) -> Library:
+    """Where names are looked up: the folders of every `--search`, then the library.
+
+    Raises:
+        InputOutputError: E001, a folder is none.
+    """
+    from archgraph.spec import Library
+
+    return Library(search=search or ())
 
 
 def check_output(output: Path, suffix: str, content: str) -> Path:

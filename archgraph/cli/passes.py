@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archgraph.cli.highlight import bold, colour_diff
-from archgraph.cli.options import SetOption, SpecArgument, parse_settings
+from archgraph.cli.options import (
+    SearchOption,
+    SetOption,
+    SpecArgument,
+    VariantOption,
+    make_library,
+    parse_settings,
+)
 from archgraph.cli.output import count, new_table, print_diagnostics, print_table, write
 from archgraph.errors import ArchgraphError
 
@@ -31,6 +38,8 @@ EXAMPLES = """
 def passes(
     spec: SpecArgument,
     settings: SetOption = None,
+    variant: VariantOption = "",
+    search: SearchOption = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print every rewrite, and a diff for each pass.")
     ] = False,
@@ -41,7 +50,7 @@ def passes(
     """
     from archgraph.compiler import compile_spec
 
-    compilation = compile_spec(spec, parse_settings(settings))
+    compilation = compile_spec(spec, parse_settings(settings), make_library(search), variant)
     print_diagnostics(compilation.warnings, stderr=True)
     print_table(passes_table(compilation.results))
     if explain:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archgraph.cli.highlight import colour_graph
-from archgraph.cli.options import SetOption, SpecArgument, parse_settings
+from archgraph.cli.options import (
+    SearchOption,
+    SetOption,
+    SpecArgument,
+    VariantOption,
+    make_library,
+    parse_settings,
+)
 from archgraph.cli.output import note, print_diagnostics, write
 
 if TYPE_CHECKING:
@@ -38,6 +45,8 @@ class GraphStage(StrEnum):
 def show(
     spec: SpecArgument,
     settings: SetOption = None,
+    variant: VariantOption = "",
+    search: SearchOption = None,
     stage: Annotated[
         GraphStage,
         typer.Option(
@@ -52,10 +61,9 @@ def show(
     """
     from archgraph.compiler import compile_spec
     from archgraph.ir import print_graph
-    from archgraph.spec import Library
 
-    library = Library()
-    compilation = compile_spec(spec, parse_settings(settings), library)
+    library = make_library(search)
+    compilation = compile_spec(spec, parse_settings(settings), library, variant)
     for line in origins(spec, compilation, library):
         note(line)
     print_diagnostics(compilation.warnings, stderr=True)
@@ -82,8 +90,8 @@ def origins(spec: str, compilation: Compilation, library: Library) -> Iterator[s
     found += _blocks(compilation, library, [file for _, _, file in found])
     for kind, name, file in found:
         line = file.documents[name].place.at(kind).location.line
-        library_mark = " (library)" if file.path.is_relative_to(library.root) else ""
-        yield f"# {kind} {name}: {file.display}:{line}{library_mark}"
+        origin = library.origin(file)
+        yield f"# {kind} {name}: {file.display}:{line}{f' ({origin})' if origin else ''}"
 
 
 def _topologies(spec: str, library: Library) -> Iterator[tuple[str, str, SpecFile]]:

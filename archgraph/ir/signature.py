@@ -61,6 +61,22 @@ def argument_kinds(step: Step, blocks: Mapping[str, Block]) -> Mapping[str, str]
     return None
 
 
+def input_names(step: Step, blocks: Mapping[str, Block]) -> tuple[str, ...]:
+    """The names of the inputs of `step`; none where it takes any number, or is not known."""
+    if step.use in blocks:
+        block = blocks[step.use]
+        return () if block.variadic else block.inputs
+    if step.use in OPERATORS:
+        op = OPERATORS[step.use]
+        return op.ports or (("x",) if op.arity[1] == 1 else ())
+    return ("x",) if step.use in ALIASES or step.use in INHERITED else ()
+
+
+def result_names(step: Step, blocks: Mapping[str, Block]) -> tuple[str, ...]:
+    """The names of what `step` gives, if it gives several values."""
+    return blocks[step.use].results if step.use in blocks else ()
+
+
 def fusion_kinds(step: Step) -> Mapping[str, str] | None:
     """The same for a fusion: the options of its operator that its name leaves open."""
     if step.use not in FUSIONS and step.use not in ("add", "weighted-sum"):

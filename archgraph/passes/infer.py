@@ -35,6 +35,18 @@ def concrete(step: Step, names: Names, blocks: Mapping[str, Block]) -> Step:
     )
 
 
+def scratch(
+    operands: Sequence[FeatureType], blocks: Mapping[str, Block], context: Context
+) -> tuple[Builder, list[str]]:
+    """A builder whose graph nobody keeps, and the names of values of these types in it."""
+    builder = Builder(Graph("scratch", Stage.OPERATORS), blocks)
+    names = [f"x{i}" for i in range(len(operands))]
+    for name, operand in zip(names, operands, strict=True):
+        builder.add(ROOT.child(name), Input(operand.level, operand.channels), (), context)
+        builder.types[name] = operand
+    return builder, names
+
+
 def infer_results(
     steps: Sequence[Step],
     operands: Sequence[tuple[str, FeatureType]],
@@ -43,14 +55,11 @@ def infer_results(
     like: FeatureType | None = None,
 ) -> Mapping[str, FeatureType]:
     """The types that a chain of steps gives, without keeping what was built."""
-    builder = Builder(Graph("scratch", Stage.OPERATORS), blocks)
-    for i, (_, operand) in enumerate(operands):
-        builder.add(ROOT.child(f"x{i}"), Input(operand.level, operand.channels), (), context)
-        builder.types[f"x{i}"] = operand
+    builder, names = scratch([operand for _, operand in operands], blocks, context)
     if like:
         builder.add(ROOT.child(LIKE), Input(like.level, like.channels), (), context)
         context = replace(context, like=LIKE)
-    given = [(port, f"x{i}") for i, (port, _) in enumerate(operands)]
+    given = [(port, name) for (port, _), name in zip(operands, names, strict=True)]
     results = builder.chain(steps, given, ROOT.child("y"), context)
     return {name: builder.types[value] for name, value in results.items()}
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from archgraph.errors import ArchgraphError, Diagnostic, SpecError, suggest
 from archgraph.expressions import Step, Value
 from archgraph.ir import Edge, FeatureType, Graph, Model, Node, Scope, Settings, Stage
-from archgraph.ir.ops import Add, Affine
-from archgraph.ir.pyramid import Fuse, Input, Use
-from archgraph.ir.signature import AVERAGE, FUSIONS, fusion_kinds, make_operator, unknown_argument
+from archgraph.ir.pyramid import Fuse, Input, Result, Use
 from archgraph.passes.base import Pass, Rewrites
-from archgraph.passes.context import Context, Path, evaluate_argument, single
+from archgraph.passes.context import Context, Path, Results, single
+from archgraph.passes.fusion import fuse, keeps_channels
 from archgraph.passes.instantiate import Builder
-from archgraph.passes.pyramid.resolve_edges import with_channels
+from archgraph.passes.pyramid.types import PyramidTypes
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,10 @@ class _Lowering:
         self.values: dict[str, str] = {}
         self.latest: dict[tuple[str, int], str] = {}
         self.latest_anywhere: dict[int, str] = {}
-        self.entering = _entering(model.graph)
+        self.types = PyramidTypes(model)
+        self.entering = _entering(model.graph, self.types)
+        # The values of nodes that have several, by name.
+        self.results: dict[str, Results] = {}
 
     def run(self) -> Model:
         self.graph.scopes.update(self.source.scopes)
@@ -66,11 +68,13 @@ class _Lowering:
             except ArchgraphError as error:
                 found.extend(error.diagnostics)
                 self._stand_in(node)
-            level = self._type(node.name).level
-            self.latest[node.scope, level] = self.latest_anywhere[level] = node.name
+            if self.values[node.name] in self.builder.types:  # else it has several values
+                level = self._type(node.name).level
+                self.latest[node.scope, level] = self.latest_anywhere[level] = node.name
+        outputs = self.source.outputs.items()
+        found += [d for label, name in outputs for d in self._misplaced(label, name)]
         if found:
             raise SpecError(found)
-        outputs = self.source.outputs.items()
         self.graph.set_outputs({label: self.values[name] for label, name in outputs})
         if self.graph.remove_unneeded():
             used = {node.scope for node in self.graph}
@@ -79,18 +83,37 @@ class _Lowering:
             self.graph.scopes = {path: scope for path, scope in scopes if path in prefixes}
         return Model(self.graph, self.builder.blocks)
 
+    def _misplaced(self, label: str, name: str) -> Iterator[Diagnostic]:
+        """An output whose level only its block could tell, and that has another one."""
+        node, level = self.source[name], self._type(name).level
+        if isinstance(node.op, Result) and label != f"p{level}":
+            message = f"output '{label}' is '{name}', which is at level {level}"
+            hint = f"name a value of its level, or the output by level {level}"
+            yield Diagnostic("E115", message, node.location, hint)
+
     def _type(self, name: str) -> FeatureType:
         return self.builder.types[self.values[name]]
 
     def _stand_in(self, node: Node) -> None:
         """Let the nodes after a faulty one be checked too, without follow-up errors."""
-        assert isinstance(node.op, Input | Fuse | Use)
-        known = [self._type(edge.source) for edge in self.source.inputs(node.name)]
-        channels = node.op.channels if not isinstance(node.op, Use) else known[0].channels
+        known = [self._known_type(edge.source) for edge in self.source.inputs(node.name)]
+        kind = FeatureType(0, 1)
+        if isinstance(node.op, Input | Fuse):
+            kind = FeatureType(node.op.level, node.op.channels)
+        elif known:
+            level = node.op.level if isinstance(node.op, Use) else known[0].level
+            kind = FeatureType(level, known[0].channels)
         name = f"{node.name}.faulty"
-        self.builder.types[name] = FeatureType(node.op.level, channels)
-        self.graph.add(Node(name, Input(node.op.level, channels), "", name, node.location))
+        self.builder.types[name] = kind
+        self.graph.add(Node(name, Input(kind.level, kind.channels), "", name, node.location))
         self.values[node.name] = name
+        if isinstance(node.op, Use):
+            self.results[node.name] = dict.fromkeys(node.op.results, name)
+
+    def _known_type(self, name: str) -> FeatureType:
+        """The type of a value; of a node with several that of the first."""
+        results = self.results.get(name)
+        return self.builder.types[next(iter(results.values()))] if results else self._type(name)
 
     def _node(self, node: Node) -> str:
         match node.op:
@@ -102,6 +125,8 @@ class _Lowering:
                 return self._fuse(node, node.op)
             case Use():
                 return self._use(node, node.op)
+            case Result():
+                return self._result(node, node.op)
             case _:
                 raise TypeError(f"{node.op.kind} is no PYRAMID operation")
 
@@ -109,14 +134,14 @@ class _Lowering:
         context = self._context(node, op.settings, {"level": op.level, "channels": op.channels})
         self._open_scope(node)
         operands = [self._edge(node, edge, op.level, context) for edge in self._edges(node)]
-        here = Path(node.name, node.weights)
-        value = self._fusion(op.fusion, operands, here.child("fuse"), context)
-        steps = [with_channels(step, op.channels, self.builder.blocks) for step in op.block]
-        value = self._chain(steps, value, here.child("block"), context)
+        value = fuse(self.builder, op, operands, Path(node.name, node.weights), context)
         result = self.builder.types[value]
-        if result != FeatureType(op.level, op.channels):
+        channels = op.channels
+        if not keeps_channels(op, self.builder.blocks):
+            channels = result.channels  # they are what the block says
+        if result != FeatureType(op.level, channels):
             message = (
-                f"node '{node.name}' is P{op.level} x {op.channels}, but its block gives {result}"
+                f"node '{node.name}' is P{op.level} x {channels}, but its block gives {result}"
             )
             where = op.block[-1].location if op.block else None
             raise SpecError(Diagnostic("E214", message, where or node.location))
@@ -130,42 +155,22 @@ class _Lowering:
         results = self.builder.chain(steps, [("", value)], path, context)
         return single(results, steps[-1], context)
 
-    def _fusion(self, fusion: Step, operands: list[str], path: Path, context: Context) -> str:
-        kinds = fusion_kinds(fusion)
-        where = fusion.location or context.location
-        if kinds is None:
-            message = f"there is no fusion '{fusion.use}'"
-            raise SpecError(
-                Diagnostic("E109", message, where, suggest(fusion.use, FUSIONS, "fusions"))
-            )
-        for argument in fusion.arguments:
-            if argument.key not in kinds:
-                place = argument.location or where
-                raise unknown_argument(fusion, argument.key, list(kinds), place)
-        meaning = FUSIONS.get(fusion.use, Step(fusion.use))
-        given = {a.key: evaluate_argument(a, kinds[a.key], context.names) for a in fusion.arguments}
-        values = {**{a.key: a.text for a in meaning.arguments}, **given}
-        if fusion.use != AVERAGE:
-            return self.builder.add(
-                path, make_operator(meaning.use, values, where), operands, context
-            )
-        inputs = tuple(f"x{i}" for i in range(len(operands)))
-        scope = Scope(path.call, AVERAGE, (), inputs, ("mean",), module=path.module)
-        self.graph.scopes[path.call] = scope
-        inner = replace(context, scope=path.call)
-        total = self.builder.add(path.child("sum"), Add(), operands, inner)
-        return self.builder.add(path.child("mean"), Affine(1 / len(operands)), [total], inner)
-
     def _use(self, node: Node, op: Use) -> str:
+        """Build a `use` node; returns its value, or its name if it has several."""
         context = self._context(node, op.settings, {"level": op.level})
         edges = self._edges(node)
-        bare = not op.block and not any(edge.steps.written for edge in edges)
+        bare = not op.block and not any(_has_steps(edge) for edge in edges)
         if not bare:
             self._open_scope(node)
         operands = [(edge.name, self._edge(node, edge, op.level, context)) for edge in edges]
         here = Path(node.name, node.weights)
         outer = replace(context, scope=node.scope) if bare else context
         results = self.builder.chain(op.use, operands, here if bare else here.child("use"), outer)
+        if op.results:
+            self.results[node.name] = results
+            if not bare:
+                self._close_scope(node.name, *results.values())
+            return node.name
         value = single(results, op.use[-1], context)
         value = self._chain(op.block, value, here.child("block"), context)
         result = self.builder.types[value]
@@ -177,6 +182,15 @@ class _Lowering:
             self._close_scope(node.name, value)
         return value
 
+    def _result(self, node: Node, op: Result) -> str:
+        (edge,) = self._edges(node)
+        results = self.results[edge.source]
+        if op.result in results:
+            return results[op.result]
+        message = f"'{edge.source}' gives no '{op.result}': what it names does not exist"
+        hint = suggest(op.result, results, "it gives")
+        raise SpecError(Diagnostic("E102", message, node.location, hint))
+
     def _edges(self, node: Node) -> tuple[Edge, ...]:
         return self.source.inputs(node.name)
 
@@ -186,7 +200,7 @@ class _Lowering:
         here = Path(node.name, node.weights).child("inputs").child(edge.name)
         path = here.call
         steps = edge.steps
-        if not steps.written or not (steps.project or steps.up or steps.down):
+        if not _has_steps(edge):
             return x
         where = edge.location or node.location
         context = replace(context, scope=path, location=where)
@@ -196,6 +210,8 @@ class _Lowering:
         if steps.down:
             x = self._chain(steps.down, x, here.child("down"), context)
         if steps.up:
+            if isinstance(node.op, Use):
+                level = self._target(node, edge)
             like = self._like(node, level)
             if like is None:
                 message = f"nothing of level {level} exists yet whose size 'up' could take"
@@ -206,6 +222,12 @@ class _Lowering:
             x = self._chain(steps.up, x, here.child("up"), context)
         self._close_scope(path, x)
         return x
+
+    def _target(self, node: Node, edge: Edge) -> int:
+        """The level at which a `use` node takes an operand: its block may have a stride."""
+        position = self._edges(node).index(edge)
+        target = self.types.carried(node.name)[position].target
+        return self._type(edge.source).level if target is None else target
 
     def _like(self, node: Node, level: int) -> str | None:
         """A PYRAMID node of the target level whose size an `up` step can take."""
@@ -237,10 +259,10 @@ class _Lowering:
         scope = Scope(node.name, kind, (), names, (), node.location, module=node.weights)
         self.graph.scopes[node.name] = scope
 
-    def _close_scope(self, path: str, value: str) -> None:
+    def _close_scope(self, path: str, *values: str) -> None:
         scope = self.graph.scopes[path]
-        local = value.removeprefix(f"{path}.").partition(".")[0]
-        self.graph.scopes[path] = replace(scope, outputs=(local,))
+        local = (value.removeprefix(f"{path}.").partition(".")[0] for value in values)
+        self.graph.scopes[path] = replace(scope, outputs=tuple(local))
 
 
 def _around(path: str) -> list[str]:
@@ -249,12 +271,20 @@ def _around(path: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
 
 
-def _entering(graph: Graph) -> dict[tuple[str, int], str]:
+def _has_steps(edge: Edge) -> bool:
+    """Whether anything happens on an edge."""
+    return bool(edge.steps.project or edge.steps.up or edge.steps.down)
+
+
+def _entering(graph: Graph, types: PyramidTypes) -> dict[tuple[str, int], str]:
     """By scope and level, the first value that comes into the scope from outside."""
     found: dict[tuple[str, int], str] = {}
     for node in graph:
         for edge in graph.inputs(node.name):
             source = graph[edge.source]
-            if source.scope != node.scope and isinstance(source.op, Input | Fuse | Use):
-                found.setdefault((node.scope, source.op.level), edge.source)
+            if source.scope == node.scope or isinstance(node.op, Result):
+                continue
+            op = source.op
+            level = op.level if isinstance(op, Input | Fuse | Use) else types[source.name].level
+            found.setdefault((node.scope, level), edge.source)
     return found

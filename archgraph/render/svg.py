@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 from archgraph.ir import Graph, Node
 from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.render import style
+from archgraph.render.collapse import collapsed
 from archgraph.render.layout import EdgeKind, Frame, Layout, Link, Place, lay_out, level_of
 from archgraph.render.route import Point, Router, Shape, arrow_head, number, path_data
 
@@ -36,6 +37,7 @@ def draw_svg(graph: Graph, title: str | None = None) -> str:
         ValueError: the graph is at another stage.
         VerifyError: the graph has a cycle.
     """
+    graph = collapsed(graph)
     return _Figure(graph, lay_out(graph), graph.name if title is None else title).text()
 
 

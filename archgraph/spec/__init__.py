@@ -6,19 +6,23 @@ Comes in: files. Goes out: located documents, and topologies expanded to plain n
 """
 
 from archgraph.spec.arguments import (
-    MAX_NAMES,
     OUTSIDE,
     Arguments,
     ArgumentValue,
     parse_setting,
     python_argument,
-    split_definition,
 )
 from archgraph.spec.documents import BlockDocument, Document, TopologyDocument
 from archgraph.spec.expand import expand_topology
 from archgraph.spec.expanded import ExpandedEdge, ExpandedNode, ExpandedTopology
 from archgraph.spec.faults import certain, fits, independent
-from archgraph.spec.forms import expression_of, steps_of, used_steps, with_arguments
+from archgraph.spec.forms import (
+    expression_of,
+    split_definition,
+    steps_of,
+    used_steps,
+    with_arguments,
+)
 from archgraph.spec.library import Library, SpecFile
 from archgraph.spec.located import Located
 from archgraph.spec.models import (
@@ -32,11 +36,14 @@ from archgraph.spec.models import (
     SettingsModel,
     StepParameter,
 )
-from archgraph.spec.names import name_fault
+from archgraph.spec.names import SHARED, name_fault
+from archgraph.spec.operands import level_unknown
+from archgraph.spec.parameters import MAX_NAMES, variant_of
 
 __all__ = [
     "MAX_NAMES",
     "OUTSIDE",
+    "SHARED",
     "ArgumentValue",
     "Arguments",
     "BlockDocument",
@@ -62,11 +69,13 @@ __all__ = [
     "expression_of",
     "fits",
     "independent",
+    "level_unknown",
     "name_fault",
     "parse_setting",
     "python_argument",
     "split_definition",
     "steps_of",
     "used_steps",
+    "variant_of",
     "with_arguments",
 ]

@@ -119,3 +119,20 @@ def with_arguments(
         text = value if isinstance(value, str) else scalar_text(value)
         arguments.append(Argument(key, text, owner.at(*path, key)))
     return replace(step, arguments=tuple(arguments))
+
+
+def split_definition(key: str, where: Location | None) -> tuple[str, tuple[str, ...] | None]:
+    """The name and parameters of a key under `let`: `width` or `filters(c)`.
+
+    Raises:
+        SpecError: E105, the key is neither.
+    """
+    name, paren, rest = key.partition("(")
+    parameters = tuple(p.strip() for p in rest[:-1].split(",")) if paren else None
+    words = [name.strip(), *(parameters or ())]
+    if not all(word.isidentifier() and word.isascii() for word in words) or (
+        paren and not key.endswith(")")
+    ):
+        hint = "write 'name: expression' or 'name(a, b): expression'"
+        raise SpecError(Diagnostic("E105", f"'{key}' cannot stand under 'let'", where, hint))
+    return name.strip(), parameters

@@ -1,21 +1,23 @@
 """Files of documents: reading them, finding documents by name, and `extends`.
 
 A name is looked up in the file that uses it, then in the files beside that file, then in the
-library. Nothing else is ever read.
+folders of the search path, then in the library. Nothing else is ever read: a name is never a
+path, and a link that leads out of its folder is not followed.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archgraph.errors import Diagnostic, InputOutputError, Location, SpecError, suggest
+from archgraph.errors import Diagnostic, InputOutputError, SpecError, suggest
 from archgraph.spec.documents import BlockDocument, TopologyDocument, kind_of, make_document
+from archgraph.spec.merge import merge
 from archgraph.spec.names import DOCUMENT_NAME
-from archgraph.spec.reader import MAX_BYTES, Data, Place, RawDocument, read_documents
+from archgraph.spec.reader import MAX_BYTES, RawDocument, read_documents
 
 SUFFIXES = (".yaml", ".yml")
 MAX_CHAIN, MAX_DOCUMENTS = 64, 100
@@ -40,10 +42,19 @@ def library_root() -> Path:
 
 
 class Library:
-    """Finds documents by name or path; reads every file once."""
+    """Finds documents by name or path; reads every file once.
 
-    def __init__(self, root: Path | None = None) -> None:
+    Args:
+        root: the folder of the library; by default the one that comes with archgraph.
+        search: folders in which names are looked up before the library, the first one first.
+
+    Raises:
+        InputOutputError: E001, a folder of the search path is none.
+    """
+
+    def __init__(self, root: Path | None = None, search: Sequence[str | Path] = ()) -> None:
         self.root = (root or library_root()).resolve()
+        self.search = tuple(_folder(each) for each in search)
         self._files: dict[Path, SpecFile] = {}
         self._by_display: dict[str, SpecFile] = {}
         self._documents: dict[tuple[str, str], BlockDocument | TopologyDocument] = {}
@@ -84,13 +95,13 @@ class Library:
                 hint = suggest(name, file.documents, "it has")
                 raise SpecError(Diagnostic("E109", message, None, hint))
             return file, name or _main_document(file)
-        index = self._index(self.root)
-        if reference not in index:
-            hint = suggest(reference, index, "the library has")
+        found = self.find(reference, None)
+        if found is None:
+            hint = suggest(reference, self.names(), "the library has")
             if any(Path(reference + suffix).is_file() for suffix in SUFFIXES):
                 hint = f"did you mean the file '{reference}.yaml'?"
             raise SpecError(Diagnostic("E109", f"there is no spec '{reference}'", None, hint))
-        return self.read(index[reference]), reference
+        return found
 
     def find(
         self, name: str, near: str | None, skip: frozenset[tuple[str, str]] = frozenset()
@@ -99,7 +110,7 @@ class Library:
         file = self._by_display.get(near) if near else None
         if file and name in file.documents and (file.display, name) not in skip:
             return file, name
-        for folder in ([file.path.parent] if file else []) + [self.root]:
+        for folder in self._folders(file):
             path = self._index(folder).get(name)
             if path and (self._display(path), name) not in skip:
                 found = self.read(path)
@@ -107,13 +118,22 @@ class Library:
                     return found, name
         return None
 
+    def _folders(self, file: SpecFile | None) -> list[Path]:
+        """Where the names of a file are looked up, besides in itself."""
+        return [*([file.path.parent] if file else []), *self.search, self.root]
+
+    def origin(self, file: SpecFile) -> str:
+        """Where a file comes from, if not from where the user is: the library, or a folder."""
+        if file.path.is_relative_to(self.root):
+            return "library"
+        found = (each for each in self.search if file.path.is_relative_to(each))
+        return next((f"search path {self._display(each)}" for each in found), "")
+
     def names(self, near: str | None = None) -> set[str]:
         """Every name that `find` would find, for suggestions."""
         file = self._by_display.get(near) if near else None
-        found = set(self._index(self.root))
-        if file:
-            found |= set(file.documents) | set(self._index(file.path.parent))
-        return found
+        found = set(file.documents) if file else set()
+        return found.union(*(self._index(folder) for folder in self._folders(file)))
 
     def document(self, file: SpecFile, name: str) -> BlockDocument | TopologyDocument:
         """A document with everything it extends merged in.
@@ -165,20 +185,38 @@ class Library:
             return path.as_posix()
 
     def _index(self, folder: Path) -> Mapping[str, Path]:
-        """Names of documents in the files of a folder; the library is searched below too."""
+        """Names of documents in the files of a folder.
+
+        The library and the search path are searched below too.
+        """
         if folder not in self._indexes:
             index: dict[str, Path] = {}
-            for path in sorted(_yaml_files(folder, deep=folder == self.root)):
+            deep = folder == self.root or folder in self.search
+            for path in sorted(_yaml_files(folder, deep)):
                 try:
-                    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+                    inside = path.resolve().is_relative_to(folder)
+                    if not inside or not path.is_file() or path.stat().st_size > MAX_BYTES:
                         continue
                     text = path.read_text("utf-8", errors="replace")
-                except OSError:
+                except (OSError, RuntimeError):  # the latter for links that go in a circle
                     continue
                 for match in _HEADS.finditer(text):
                     index.setdefault(match[1], path.resolve())
             self._indexes[folder] = index
         return self._indexes[folder]
+
+
+def _folder(path: str | Path) -> Path:
+    """A folder of the search path.
+
+    Raises:
+        InputOutputError: E001, there is no such folder.
+    """
+    found = Path(path).resolve()
+    if not found.is_dir():
+        message = f"'{path}' is no folder, so names cannot be looked up in it"
+        raise InputOutputError(Diagnostic("E001", message))
+    return found
 
 
 def _yaml_files(folder: Path, deep: bool) -> Iterator[Path]:
@@ -219,88 +257,3 @@ def _by_name(raws: list[RawDocument]) -> dict[str, RawDocument]:
     if faults:
         raise SpecError(faults)
     return found
-
-
-# --- extends -------------------------------------------------------------------------------
-
-
-def merge(base: RawDocument, over: RawDocument) -> RawDocument:
-    """`over` on top of `base`: mappings by key, `nodes` by name, other values replaced.
-
-    Raises:
-        SpecError: E117, `remove` names a node that `base` does not have.
-    """
-    if "remove" in over.data:
-        base = _without(base, over.data["remove"], over.place.children["remove"])
-    data, place = _merge_mapping(base.data, base.place, over.data, over.place)
-    kind = kind_of(over)
-    head = {"archgraph": 1, kind: over.data[kind]}
-    rest = {k: v for k, v in data.items() if k not in (*head, "extends", "remove")}
-    return RawDocument({**head, **rest}, place)
-
-
-def _merge_mapping(
-    base: Mapping[str, Data], base_place: Place, over: Mapping[str, Data], over_place: Place
-) -> tuple[dict[str, Data], Place]:
-    data = dict(base)
-    children = dict(base_place.children)
-    for key, value in over.items():
-        place = over_place.children[key]
-        before = data.get(key)
-        if isinstance(before, dict) and isinstance(value, dict):
-            merged, merged_place = _merge_mapping(before, children[key], value, place)
-            data[key], children[key] = merged, merged_place
-        elif key == "nodes" and isinstance(before, list) and isinstance(value, list):
-            data[key], children[key] = _merge_nodes(before, children[key], value, place)
-        else:
-            data[key], children[key] = value, place
-    return data, Place(over_place.location, over_place.key, children)
-
-
-def _merge_nodes(
-    base: list[Data], base_place: Place, over: list[Data], over_place: Place
-) -> tuple[list[Data], Place]:
-    """Nodes by name; a new one is appended."""
-    nodes = list(base)
-    places = [base_place.children[i] for i in range(len(base))]
-    index = {_node_name(node): i for i, node in enumerate(nodes)}
-    for i, node in enumerate(over):
-        place = over_place.children[i]
-        position = index.get(_node_name(node))
-        if position is None:
-            nodes.append(node)
-            places.append(place)
-            continue
-        before = nodes[position]
-        if isinstance(before, dict) and isinstance(node, dict):
-            merged, merged_place = _merge_mapping(before, places[position], node, place)
-            nodes[position], places[position] = merged, merged_place
-    return nodes, Place(over_place.location, over_place.key, {**dict(enumerate(places))})
-
-
-def _without(base: RawDocument, names: Data, place: Place) -> RawDocument:
-    """`base` without the nodes called so, whose names are then free again."""
-    nodes = base.data.get("nodes")
-    wanted = [names] if isinstance(names, str) else names if isinstance(names, list) else []
-    if not isinstance(nodes, list):
-        return base
-    known = [str(_node_name(node)) for node in nodes]
-    faults: list[Diagnostic] = []
-    for i, name in enumerate(wanted):
-        if name not in known:
-            where: Location = place.at(i).location
-            hint = suggest(str(name), known, "it has")
-            faults.append(Diagnostic("E117", f"there is no node '{name}' to remove", where, hint))
-    if faults:
-        raise SpecError(faults)
-    kept = [i for i, name in enumerate(known) if name not in wanted]
-    old = base.place.children["nodes"]
-    places: dict[str | int, Place] = {j: old.children[i] for j, i in enumerate(kept)}
-    data = {**base.data, "nodes": [nodes[i] for i in kept]}
-    children = {**base.place.children, "nodes": Place(old.location, old.key, places)}
-    return RawDocument(data, Place(base.place.location, base.place.key, children))
-
-
-def _node_name(node: Data) -> Data:
-    """What tells a node: its name as written, before any template is filled."""
-    return node.get("name") if isinstance(node, dict) else None

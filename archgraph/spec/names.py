@@ -30,6 +30,10 @@ OWN_NAMES = frozenset(
 RESERVED = MODULE_ATTRIBUTES | OWN_NAMES
 
 
+# What `share` names.
+SHARED = "a set of weights"
+
+
 def name_fault(name: str, where: Location | None, what: str = "a node") -> Diagnostic | None:
     """Why `name` may not name a node or an input, or None if it may."""
     if len(name) > MAX_LENGTH:

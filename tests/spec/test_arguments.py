@@ -9,7 +9,7 @@ import pytest
 from archgraph.errors import SpecError
 from archgraph.expressions import Table
 from archgraph.spec import parse_setting, python_argument
-from archgraph.spec.arguments import Bound, bind_parameters
+from archgraph.spec.parameters import Bound, bind_parameters
 from tests.spec.written import DEFAULTS, HEAD, given, mistakes, pointed, sets, told, topology
 
 NODES = "nodes:\n  - {for: l in lo..hi, name: out<l>, from: in<l>}\noutputs: out<l>\n"

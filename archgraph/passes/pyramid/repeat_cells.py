@@ -9,6 +9,7 @@ from archgraph.errors import Diagnostic, PassError
 from archgraph.ir import MAX_NODES, Edge, Graph, Model, Node, Scope, Stage
 from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.passes.base import Pass, Rewrites
+from archgraph.passes.pyramid.types import PyramidTypes
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class RepeatCells(Pass):
 
     def rewrite(self, model: Model) -> Rewrites:
         cell = model.graph
-        feeds = _feeds(cell)
+        feeds = _feeds(model)
         body = [node for node in cell.order() if not isinstance(node.op, Input)]
         if self.count * max(len(body), 1) > MAX_NODES:
             message = f"{self.count} cells of {len(body)} nodes are more than {MAX_NODES} nodes"
@@ -82,13 +83,14 @@ def _cell_scope(cell: Graph, path: str) -> Scope:
     return Scope(path, f"{cell.name}-cell", (), inputs, outputs, root.location)
 
 
-def _feeds(cell: Graph) -> dict[str, str]:
+def _feeds(model: Model) -> dict[str, str]:
     """For each input, the output of its level."""
+    cell, types = model.graph, PyramidTypes(model)
     by_level: dict[int, str] = {}
     for name in cell.outputs.values():
         op = cell[name].op
-        assert isinstance(op, Input | Fuse | Use)
-        by_level[op.level] = name
+        level = op.level if isinstance(op, Input | Fuse | Use) else types[name].level
+        by_level[level] = name
     feeds: dict[str, str] = {}
     levels: dict[int, str] = {}
     for node in cell.graph_inputs:

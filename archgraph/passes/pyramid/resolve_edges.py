@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from archgraph.errors import ArchgraphError, Diagnostic, Location, SpecError
-from archgraph.expressions import Argument, Step
-from archgraph.ir import Edge, EdgeSteps, FeatureType, Model, Node, Settings, Stage
-from archgraph.ir.block import Block
+from archgraph.errors import ArchgraphError, Diagnostic, SpecError
+from archgraph.expressions import Step
+from archgraph.ir import Edge, FeatureType, Model, Node, Stage
 from archgraph.ir.pyramid import Fuse, Use
-from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds, unknown_block
 from archgraph.passes.base import Pass, Rewrites
-from archgraph.passes.context import Context
-from archgraph.passes.infer import concrete, infer_chain
-from archgraph.passes.pyramid.types import PyramidTypes, edge_names, use_type
+from archgraph.passes.fusion import keeps_channels
+from archgraph.passes.pyramid.edges import Carried
+from archgraph.passes.pyramid.types import PyramidTypes
 
 
 @dataclass(frozen=True)
@@ -43,146 +41,86 @@ class ResolveEdges(Pass):
             return Rewrites(model)
         types = PyramidTypes(model)
         found: list[Diagnostic] = []
-        log: list[str] = []
+        resolved: dict[str, list[Edge]] = {}
         for node in graph.order():
             if not isinstance(node.op, Fuse | Use):
                 continue
             try:
-                resolver = _Resolver(model, node, node.op, types, graph.policy)
-                edges = [resolver.resolve(edge) for edge in graph.inputs(node.name)]
-                graph.set_inputs(node.name, edges)
-                resolver.check(edges)
+                edges = graph.inputs(node.name)
+                carried = types.carried(node.name)
+                for edge, each in zip(edges, carried, strict=True):
+                    _check_levels(node, edge, each, types[edge.source])
+                if isinstance(node.op, Fuse) and keeps_channels(node.op, model.blocks):
+                    _check_channels(node, node.op, edges, carried)
             except ArchgraphError as error:
                 found.extend(error.diagnostics)
             else:
-                log += [_line(node, edge) for edge in edges if edge.steps.written]
+                both = zip(edges, carried, strict=True)
+                resolved[node.name] = [replace(edge, steps=each.steps) for edge, each in both]
         if found:
             raise SpecError(found)
+        # Only now: types were asked of edges that still said what the spec says.
+        for name, settled in resolved.items():
+            graph.set_inputs(name, settled)
         graph.policy = None
-        return Rewrites(model, tuple(log))
+        lines = (_line(name, edge) for name, settled in resolved.items() for edge in settled)
+        return Rewrites(model, tuple(line for line in lines if line))
 
 
-class _Resolver:
-    """Resolves the edges of one node."""
+def _check_levels(node: Node, edge: Edge, carried: Carried, x: FeatureType) -> None:
+    """The steps of an edge must end where the node needs them.
 
-    def __init__(
-        self, model: Model, node: Node, op: Fuse | Use, types: PyramidTypes, policy: EdgeSteps
-    ) -> None:
-        self.model = model
-        self.node = node
-        self.op = op
-        self.types = types
-        self.policy = policy
-        self.settings: Settings = model.graph.settings.updated(op.settings)
-        self.results: dict[str, FeatureType] = {}
-
-    def resolve(self, edge: Edge) -> Edge:
-        """The edge with concrete steps, or none."""
-        where = edge.location or self.node.location
-        x = self.types[edge.source]
-        target = self._required_level(edge)
-        written = edge.steps
-        default = self.policy.project if isinstance(self.op, Fuse) else ()
-        project = written.project if written.project is not None else default
-        projected, x = self._chain(project or (), x, target, where)
-        steps = EdgeSteps(project=projected or None)
-        if written.resample and x.level != target:
-            role = "up" if x.level > target else "down"
-            chain: tuple[Step, ...] | None = getattr(written, role)
-            chain = chain if chain is not None else getattr(self.policy, role)
-            resampled, result = self._chain(chain or (), x, target, where)
-            if result.level != target:
-                raise self._unreachable(edge, role, resampled, result, target)
-            x = result
-            up, down = (resampled, None) if role == "up" else (None, resampled)
-            steps = EdgeSteps(steps.project, up, down)
-        self.results[edge.name] = x
-        return replace(edge, steps=steps)
-
-    def check(self, edges: Sequence[Edge]) -> None:
-        """Operands of a fusion have the node's channels, unless the fusion takes any."""
-        if not isinstance(self.op, Fuse):
-            return
-        widths = {edge.name: self.results[edge.name].channels for edge in edges}
-        odd = [edge for edge in edges if widths[edge.name] != self.op.channels]
-        if not odd:
-            return
-        shown = ", ".join(f"{name} has {width}" for name, width in widths.items())
-        message = (
-            f"channels differ under '{self.op.fusion.use}': node '{self.node.name}' has"
-            f" {self.op.channels}, {shown}"
-        )
-        hint = (
-            f"add 'project: conv-norm' to the edge from '{odd[0].name}', or set 'project' in"
-            " defaults.edge"
-        )
-        where = odd[0].location or self.node.location
-        raise SpecError(Diagnostic("E210", message, where, hint))
-
-    def _required_level(self, edge: Edge) -> int:
-        """The level at which the node takes this operand."""
-        if isinstance(self.op, Fuse) or not edge.steps.resample:
-            return self.op.level
-        x = self.types[edge.source]
-        operands = [(each.name, x) for each in self.model.graph.inputs(self.node.name)]
-        result = use_type(self.op, operands, self.model, self.node.location)
-        return self.op.level - (result.level - x.level)
-
-    def _chain(
-        self, steps: Sequence[Step], x: FeatureType, target: int, where: Location | None
-    ) -> tuple[tuple[Step, ...], FeatureType]:
-        """Concrete steps and the type they give; steps whose condition is false are left out."""
-        channels = self.op.channels if isinstance(self.op, Fuse) else x.channels
-        like = FeatureType(target, channels)
-        done: list[Step] = []
-        for step in steps:
-            names = edge_names(x, channels, self.op.level, target)
-            names["settings"] = self.settings.attributes()
-            if step.when and not step.when.evaluate(names):
-                continue
-            step = with_channels(
-                concrete(step, names, self.model.blocks), channels, self.model.blocks
-            )
-            context = Context(names, self.settings, "", where, override=self.op.settings)
-            x = infer_chain([step], [("", x)], self.model.blocks, context, like)
-            done.append(step)
-        return tuple(done), x
-
-    def _unreachable(
-        self, edge: Edge, role: str, steps: Sequence[Step], result: FeatureType, target: int
-    ) -> SpecError:
-        x = self.types[edge.source]
-        where = edge.location or self.node.location
-        message = (
-            f"'{edge.source}' is at level {x.level}; node '{self.node.name}' needs level {target}"
-        )
-        if steps:
-            chain = ", ".join(step.text for step in steps)
-            message += f", and '{role}: {chain}' reaches level {result.level}"
-            hint = f"'distance' and 'scale' are known in '{role}', e.g. stride=scale"
-        else:
-            message += f", and the edge says nothing about '{role}'"
-            example = "resize" if role == "up" else "max-pool kernel=3 stride=2"
-            hint = f"write '{role}: {example}' on the edge or in defaults.edge"
-            if isinstance(self.op, Use) and x.level == self.op.level > target:
-                hint = f"its steps lower the level: say 'level: {2 * x.level - target}' on the node"
-        return SpecError(Diagnostic("E202", message, where, hint))
+    Raises:
+        SpecError: E202, at another level.
+    """
+    if carried.arrives:
+        return
+    role, steps = carried.role, carried.steps.up or carried.steps.down
+    message = (
+        f"'{edge.source}' is at level {x.level}; node '{node.name}' needs level {carried.target}"
+    )
+    if steps:
+        chain = ", ".join(step.text for step in steps)
+        message += f", and '{role}: {chain}' reaches level {carried.result.level}"
+        hint = f"'distance' and 'scale' are known in '{role}', e.g. stride=scale"
+    else:
+        message += f", and the edge says nothing about '{role}'"
+        example = "resize" if role == "up" else "max-pool kernel=3 stride=2"
+        hint = f"write '{role}: {example}' on the edge or in defaults.edge"
+        op, target = node.op, carried.target
+        if isinstance(op, Use) and target is not None and x.level == op.level > target:
+            hint = f"its steps lower the level: say 'level: {2 * x.level - target}' on the node"
+    raise SpecError(Diagnostic("E202", message, edge.location or node.location, hint))
 
 
-def with_channels(step: Step, channels: int, blocks: Mapping[str, Block]) -> Step:
-    """A step of a node, with the node's `channels` where it takes that and was given none."""
-    kinds = argument_kinds(step, blocks)
-    if kinds is None:
-        raise SpecError(unknown_block(step.use, BUILTIN_NAMES | set(blocks), step.location))
-    if "channels" not in kinds or step.argument("channels"):
-        return step
-    return replace(step, arguments=(Argument("channels", str(channels)), *step.arguments))
+def _check_channels(
+    node: Node, op: Fuse, edges: Sequence[Edge], carried: Sequence[Carried]
+) -> None:
+    """Operands of a fusion have the node's channels, unless the fusion takes any.
+
+    Raises:
+        SpecError: E210, one has others.
+    """
+    widths = {e.name: each.result.channels for e, each in zip(edges, carried, strict=True)}
+    odd = [edge for edge in edges if widths[edge.name] != op.channels]
+    if not odd:
+        return
+    shown = ", ".join(f"{name} has {width}" for name, width in widths.items())
+    message = (
+        f"channels differ under '{op.fusion.use}': node '{node.name}' has {op.channels}, {shown}"
+    )
+    hint = (
+        f"add 'project: conv-norm' to the edge from '{odd[0].name}', or set 'project' in"
+        " defaults.edge"
+    )
+    raise SpecError(Diagnostic("E210", message, odd[0].location or node.location, hint))
 
 
-def _line(node: Node, edge: Edge) -> str:
+def _line(name: str, edge: Edge) -> str:
+    """What an edge does, for the log; nothing where it does nothing."""
     parts = []
     for role in ("project", "up", "down"):
         chain: tuple[Step, ...] | None = getattr(edge.steps, role)
         if chain:
             parts.append(f"{role} {', '.join(step.text for step in chain)}")
-    return f"{edge.source} -> {node.name}: {'; '.join(parts)}"
+    return f"{edge.source} -> {name}: {'; '.join(parts)}" if parts else ""
