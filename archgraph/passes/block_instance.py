@@ -61,6 +61,8 @@ class BlockInstance:
         self.names: dict[str, Value] = {}
         # Everything that entries may name so far: inputs, nodes, results of nodes.
         self.values: dict[str, str] = {}
+        # How many read, before the instance is built, the value whose size `up` takes.
+        self.measured = len(builder.readers.get(context.like or "", ()))
         # Names of nodes with several results, which cannot be read without saying which.
         self.several: dict[str, tuple[str, ...]] = {}
 
@@ -305,8 +307,7 @@ class BlockInstance:
         like = self.outer.like
         if like is None or like in read:
             return False
-        inside = f"{self.path.call}."
-        return any(name.startswith(inside) for name in self.builder.readers.get(like, ()))
+        return len(self.builder.readers.get(like, ())) > self.measured
 
     def _blame_use(self, error: SpecError) -> SpecError:
         """Errors inside a block are placed where it is used: that is what the user wrote."""
