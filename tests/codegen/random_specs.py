@@ -165,8 +165,7 @@ class Writer(BlockWriter):
         elif kind == "resize":
             level = other.level
             line += f"use: resize mode={self.pick(['nearest', 'bilinear'])}, level: {level}"
-            line += f", from: [{{name: x, from: {value.name}, resample: none}}"
-            line += f", {{name: like, from: {other.name}}}]"
+            line += f", from: {{x: {{from: {value.name}, resample: none}}, like: {other.name}}}"
         else:
             line += self.fuse(level)
             if self.rarely(5):

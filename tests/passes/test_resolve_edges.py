@@ -106,7 +106,7 @@ def test_none_on_an_edge_means_nothing(tmp_path: Path) -> None:
 
 
 def test_resample_none_hands_the_value_on_as_it_is(tmp_path: Path) -> None:
-    entries = "[{name: x, from: in4, resample: none}, {name: like, from: in3}]"
+    entries = "{x: {from: in4, resample: none}, like: in3}"
     nodes = f"nodes:\n  - {{name: a, level: 3, use: resize, from: {entries}}}\n{OUT}"
     result = compiled_text(tmp_path, nodes)
     assert resolved(result.pyramid.graph, "a") == {"x": {}, "like": {}}
