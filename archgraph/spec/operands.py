@@ -110,7 +110,7 @@ class Operands:
             if model and getattr(model, "for_" if key == "for" else key) is not None:
                 message = f"'{key}' cannot stand here: {why}"
                 raise SpecError(Diagnostic("E119", message, model.key_at(key), f"delete '{key}'"))
-        fault = name_fault(port, ports.key_at(port), "an input of a block")
+        fault = None if port == "x" else name_fault(port, ports.key_at(port), "an input of a block")
         if fault:
             raise SpecError(fault)
         text, where = (model.from_, model.at("from")) if model else (form, ports.at(port))
