@@ -38,13 +38,14 @@ from archgraph.ir import (
     Stage,
 )
 from archgraph.ir.op import Op
-from archgraph.ir.ops import OPERATORS, Resize
+from archgraph.ir.ops import OPERATORS
 from archgraph.ir.pyramid import Input
 from archgraph.ir.settings import INHERIT
 from archgraph.ir.signature import (
     ALIASES,
     BUILTIN_NAMES,
     INHERITED,
+    alias_meaning,
     argument_kinds,
     make_operator,
     operator_fields,
@@ -166,12 +167,15 @@ class Builder:
                 step = replace(inherited, location=step.location)
         if step.use in ALIASES:
             self._refuse_arguments(step)
-            step = replace(ALIASES[step.use], when=step.when, location=step.location)
+            step = alias_meaning(step)
         return step
 
     def _refuse_arguments(self, step: Step) -> None:
+        known = argument_kinds(step, self.blocks) or {}
         for argument in step.arguments:
-            raise unknown_argument(step, argument.key, [], argument.location or step.location)
+            if argument.key not in known:
+                where = argument.location or step.location
+                raise unknown_argument(step, argument.key, list(known), where)
 
     def _arguments(self, step: Step, names: Names, context: Context) -> Mapping[str, Scalar | str]:
         kinds = argument_kinds(step, self.blocks)
@@ -196,9 +200,11 @@ class Builder:
         if "padding" in operator_fields(step.use) and context.settings.padding:
             given.setdefault("padding", context.settings.padding)
         op = make_operator(step.use, given, step.location or context.location)
-        if isinstance(op, Resize) and len(operands) == 1:
+        if op.ports == ("x", "like") and len(operands) == 1:
             if context.like is None:
-                message = "'resize' needs a value of the target level, which only 'up' edges have"
+                message = (
+                    f"'{op.kind}' needs a value of the target level, which only 'up' edges have"
+                )
                 raise SpecError(Diagnostic("E203", message, step.location or context.location))
             operands = [operands[0], context.like]
         return self.add(path, op, operands, context, step.location)

@@ -11,7 +11,12 @@ from archgraph.expressions import Argument, Step
 from archgraph.ir import Edge, EdgeSteps, FeatureType, Model, Node, Settings, Stage
 from archgraph.ir.block import Block
 from archgraph.ir.pyramid import Fuse, Use
-from archgraph.ir.signature import BUILTIN_NAMES, argument_kinds, unknown_block
+from archgraph.ir.signature import (
+    BUILTIN_NAMES,
+    argument_kinds,
+    fusion_keeps_channels,
+    unknown_block,
+)
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.instantiate import Context, concrete, infer_chain
 from archgraph.passes.pyramid.types import PyramidTypes, edge_names, use_type
@@ -100,7 +105,7 @@ class _Resolver:
 
     def check(self, edges: Sequence[Edge]) -> None:
         """Operands of a fusion have the node's channels, unless the fusion takes any."""
-        if not isinstance(self.op, Fuse):
+        if not isinstance(self.op, Fuse) or not fusion_keeps_channels(self.op.fusion):
             return
         widths = {edge.name: self.results[edge.name].channels for edge in edges}
         odd = [edge for edge in edges if widths[edge.name] != self.op.channels]
