@@ -5,7 +5,7 @@ and `errors`; never torch. Start at `cost.py`.
 """
 
 from archgraph.analysis.cost import Amount, Cost, OperatorCost, cost
-from archgraph.analysis.shapes import level_size, parse_image_size
+from archgraph.analysis.shapes import level_size, map_size, parse_image_size, size_multiple
 
 __all__ = [
     "Amount",
@@ -13,5 +13,7 @@ __all__ = [
     "OperatorCost",
     "cost",
     "level_size",
+    "map_size",
     "parse_image_size",
+    "size_multiple",
 ]

@@ -1,34 +1,19 @@
 """What a graph costs: parameters, multiply-adds, elementwise operations, activation memory.
 
-Exact integers, for one image. `macs` are the multiply-adds of convolutions, and half of what
-`torch.utils.flop_counter.FlopCounterMode` counts. Elementwise operations, per element of the
-result, with n operands and a window of k x k:
-
-    activation     1          whatever the function
-    batch-norm     2          a factor and an offset, as at inference
-    add            n - 1
-    affine         2          a factor and an offset
-    weighted-sum   2n - 1     `none`, `softmax`: n multiplications, n - 1 additions
-                   3n - 1     `fast`: n divisions more, since every term is divided
-    max-pool       k*k - 1    comparisons
-    resize         0          `nearest` copies
-                   9          `bilinear`: three interpolations of two products and one addition
-    conv           0          its bias starts the sum, so the multiply-adds contain it
-
-The few operations on the fusion weights themselves do not depend on the image and are left out.
+Exact integers, for one image. What each operator does for its result is said in `work.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from archgraph.analysis.shapes import ImageSize, level_size
+from archgraph.analysis.shapes import ImageSize, map_size
+from archgraph.analysis.work import WORK, Site
 from archgraph.ir import FeatureType, Graph, Node, Stage
 from archgraph.ir.op import Op
-from archgraph.ir.ops import Activation, Add, Affine, BatchNorm, Conv, MaxPool, Resize, WeightedSum
 from archgraph.ir.pyramid import Input
 
 Key = TypeVar("Key", int, str)
@@ -40,7 +25,7 @@ class Amount:
 
     Attributes:
         parameters: learned numbers; running statistics are none.
-        macs: multiply-adds of convolutions, for one image.
+        macs: multiply-adds of convolutions and products of matrices, for one image.
         elementwise: elementwise operations, for one image.
         activation_bytes: size of the results, for one image.
     """
@@ -126,7 +111,7 @@ def cost(graph: Graph, image_size: ImageSize, dtype_bytes: int = 4) -> Cost:
     Args:
         graph: a graph at stage OPERATORS.
         image_size: (height, width) of the image in pixels; inputs of level l measure
-            `ceil(side / 2**l)`.
+            `ceil(side / 2**l)`, also where the network takes multiples of some size only.
         dtype_bytes: bytes of one number of a feature map; 4 for float32.
 
     Raises:
@@ -144,12 +129,13 @@ def cost(graph: Graph, image_size: ImageSize, dtype_bytes: int = 4) -> Cost:
     for node in graph.order():
         operands = [types[edge.source] for edge in graph.inputs(node.name)]
         result = types[node.name] = node.op.infer(operands)
-        size = level_size(image_size, result.level)
+        size = map_size(image_size, result)
         result_bytes = result.channels * size[0] * size[1] * dtype_bytes
         if isinstance(node.op, Input):
             input_bytes += result_bytes
             continue
-        macs, elementwise = _work(node, operands, result, size)
+        sizes = [map_size(image_size, operand) for operand in operands]
+        macs, elementwise = _work(node, Site(operands, sizes, result, size))
         parameters = 0 if node.weights in counted else _parameters(node.op, operands)
         counted.add(node.weights)
         amount = Amount(parameters, macs, elementwise, result_bytes)
@@ -180,79 +166,11 @@ def spec_node(name: str, cells: Iterable[str]) -> tuple[str, str]:
     return cell, ".".join(segments[: depth + 1])
 
 
-# --- the work of each operator -------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where an operator works: the types of its operands and result, the size of its result."""
-
-    operands: Sequence[FeatureType]
-    result: FeatureType
-    size: ImageSize
-
-    @property
-    def elements(self) -> int:
-        """Numbers in the result, for one image."""
-        return self.result.channels * self.size[0] * self.size[1]
-
-
-def _conv(op: Conv, site: Site) -> tuple[int, int]:
-    # padding counts like pixels, as in torch's counter
-    per_element = site.operands[0].channels // op.groups * op.kernel**2
-    return site.elements * per_element, 0
-
-
-def _batch_norm(_: BatchNorm, site: Site) -> tuple[int, int]:
-    return 0, 2 * site.elements
-
-
-def _activation(_: Activation, site: Site) -> tuple[int, int]:
-    return 0, site.elements
-
-
-def _max_pool(op: MaxPool, site: Site) -> tuple[int, int]:
-    return 0, (op.kernel**2 - 1) * site.elements
-
-
-def _resize(op: Resize, site: Site) -> tuple[int, int]:
-    return 0, (9 if op.mode == "bilinear" else 0) * site.elements
-
-
-def _add(_: Add, site: Site) -> tuple[int, int]:
-    return 0, (len(site.operands) - 1) * site.elements
-
-
-def _affine(_: Affine, site: Site) -> tuple[int, int]:
-    return 0, 2 * site.elements
-
-
-def _weighted_sum(op: WeightedSum, site: Site) -> tuple[int, int]:
-    terms = len(site.operands)
-    per_term = 2 if op.normalize == "fast" else 1
-    return 0, (per_term * terms + terms - 1) * site.elements
-
-
-# Each row: (op, site) -> (macs, elementwise). Every operator needs one, also a free one.
-WORK: Mapping[type[Op], Callable[[Any, Site], tuple[int, int]]] = {
-    Conv: _conv,
-    BatchNorm: _batch_norm,
-    Activation: _activation,
-    MaxPool: _max_pool,
-    Resize: _resize,
-    Add: _add,
-    Affine: _affine,
-    WeightedSum: _weighted_sum,
-}
-
-
-def _work(
-    node: Node, operands: Sequence[FeatureType], result: FeatureType, size: ImageSize
-) -> tuple[int, int]:
+def _work(node: Node, site: Site) -> tuple[int, int]:
     row = WORK.get(type(node.op))
     if row is None:
-        raise TypeError(f"'{node.op.kind}' has no row in archgraph.analysis.cost.WORK")
-    return row(node.op, Site(operands, result, size))
+        raise TypeError(f"'{node.op.kind}' has no row in archgraph.analysis.work.WORK")
+    return row(node.op, site)
 
 
 def _parameters(op: Op, operands: Sequence[FeatureType]) -> int:

@@ -5,9 +5,11 @@ A size is (height, width) in pixels, in this order everywhere.
 
 from __future__ import annotations
 
+import math
 import re
 
 from archgraph.errors import Diagnostic, SpecError
+from archgraph.ir import FeatureType, Graph
 
 ImageSize = tuple[int, int]
 LARGEST_SIDE = 999_999  # six digits; a longer number is a slip of the keyboard
@@ -36,6 +38,37 @@ def level_size(image_size: ImageSize, level: int) -> ImageSize:
     if level < 0:
         raise ValueError(f"level {level} is finer than the image")
     return -(-height >> level), -(-width >> level)
+
+
+def map_size(image_size: ImageSize, type_: FeatureType) -> ImageSize:
+    """The size of a map of this type; a loose one is an exact multiple of a coarser map.
+
+    Args:
+        image_size: (height, width) of the image in pixels, each at least 1.
+        type_: the type of the map.
+    """
+    height, width = level_size(image_size, type_.level + type_.loose)
+    return height << type_.loose, width << type_.loose
+
+
+def size_multiple(graph: Graph) -> int:
+    """What height and width of the image must be multiples of, so that all operators fit.
+
+    Args:
+        graph: a graph at stage OPERATORS.
+
+    Returns:
+        1 where every size will do. An operator that needs a multiple of m on level l adds
+        `m * 2**l`.
+    """
+    types = graph.infer_types()
+    found = 1
+    for node in graph:
+        operands = [types[edge.source] for edge in graph.inputs(node.name)]
+        multiple = node.op.size_multiple(operands)
+        if multiple > 1:
+            found = math.lcm(found, multiple * operands[0].stride)
+    return found
 
 
 def parse_image_size(value: int | str) -> ImageSize:

@@ -24,8 +24,7 @@ from archgraph.ir import (
     BlockNode,
     Operand,
 )
-from archgraph.ir.ops import OPERATORS
-from archgraph.ir.signature import argument_kinds
+from archgraph.ir.signature import argument_kinds, input_names, result_names
 from archgraph.spec import (
     BlockDocument,
     BlockEntryModel,
@@ -184,8 +183,7 @@ class BlockNodes:
         """The names of a node's results; none if it has one, None if that is not known."""
         if not steps or steps[-1].use.startswith("<"):
             return None
-        block = self.blocks.known.get(steps[-1].use)
-        return block.results if block else ()
+        return result_names(steps[-1], self.blocks.known)
 
     # --- what nodes read -------------------------------------------------------------------
 
@@ -229,9 +227,8 @@ class BlockNodes:
         if not steps or steps[0].use.startswith("<"):
             return
         use = steps[0].use
-        block = self.blocks.known.get(use)
-        ports = block.inputs if block else OPERATORS[use].ports if use in OPERATORS else ("x",)
-        variadic = block.variadic if block else not ports
+        ports = input_names(steps[0], self.blocks.known)
+        variadic = not ports
         where = model.key_at("from")
         wanted = ", ".join(f"{port}: ..." for port in ports)
         if named is None:
@@ -264,7 +261,7 @@ class BlockNodes:
         """Names that are written out must exist; of the others their expressions are checked.
 
         Raises:
-            SpecError: E102, a name does not exist; E218, it has several results.
+            SpecError: E102, a name does not exist; E220, it has several results.
         """
         for candidate in entry.candidates:
             spot = where.find(candidate) if where else None
@@ -286,7 +283,7 @@ class BlockNodes:
             if not result:
                 message = f"'{name}' has the results {', '.join(results)}; say which"
                 hint = f"write '{name}.{results[0]}'"
-                raise SpecError(Diagnostic("E218", message, spot, hint))
+                raise SpecError(Diagnostic("E220", message, spot, hint))
             message = f"'{name}' has no result '{result}'"
             raise SpecError(Diagnostic("E102", message, spot, suggest(result, results, "it has")))
 

@@ -180,7 +180,7 @@ class _Assembler:
         """What is read is one value: a node with one, or one of the results of a node.
 
         Raises:
-            SpecError: E102, there is no such result; E218, it is not said which.
+            SpecError: E102, there is no such result; E220, it is not said which.
         """
         owner, _, result = source.partition(".")
         if owner not in self.results:
@@ -193,7 +193,7 @@ class _Assembler:
             raise SpecError(Diagnostic("E102", message, spot, f"write '{owner}'"))
         if results and not result:
             message = f"'{owner}' has the results {', '.join(results)}; say which"
-            raise SpecError(Diagnostic("E218", message, spot, f"write '{owner}.{results[0]}'"))
+            raise SpecError(Diagnostic("E220", message, spot, f"write '{owner}.{results[0]}'"))
         if result and result not in results:
             message = f"{reads} '{source}', but '{owner}' has no result '{result}'"
             raise SpecError(Diagnostic("E102", message, spot, suggest(result, results, "it has")))

@@ -135,9 +135,11 @@ def _rows(found: Cost, by: By) -> Iterator[Row]:
     match by:
         case By.LEVEL:
             from archgraph.analysis import level_size
+            from archgraph.ir import GLOBAL
 
             for level, amount in found.by_level.items():
-                yield Row({"level": level, "size": level_size(found.image_size, level)}, amount)
+                name = "global" if level == GLOBAL else level
+                yield Row({"level": name, "size": level_size(found.image_size, level)}, amount)
         case By.NODE:
             yield from (Row({"node": name}, amount) for name, amount in found.by_node.items())
         case By.CELL:

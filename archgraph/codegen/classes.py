@@ -14,7 +14,9 @@ from archgraph.spec.names import RESERVED
 Column = tuple[Scalar, ...]
 # Names that a generated class may not take: imports and the prelude.
 TAKEN = frozenset(
-    {"Tensor", "F", "Conv2dSame", "FastFusion", "SoftmaxFusion", "UnboundedFusion", "Any", "nn"}
+    """Tensor F Any nn Conv2dSame DeformConv2d DropBlock DropPath LayerNorm2d Scale FastFusion
+    SoftmaxFusion UnboundedFusion ChannelFastFusion ChannelSoftmaxFusion
+    ChannelUnboundedFusion""".split()
 )
 # Names that no parameter may take: generated code says them, or every module has them.
 RESERVED_PARAMETERS = RESERVED | TAKEN | {"_", "float", "int", "list", "range", "tuple"}

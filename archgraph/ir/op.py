@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar
 
 from archgraph.errors import Diagnostic, SpecError
 from archgraph.ir.types import FeatureType, Stage
 
 Shape = tuple[int, ...]
+# The metadata of a field that may be 0; whole numbers start at 1 otherwise.
+FROM_ZERO: Mapping[str, int] = {"least": 0}
 
 
 @dataclass(frozen=True)
 class Op:
-    """An operation. `arity` is the smallest and largest number of operands (None: any).
+    """An operation.
 
-    `ports` are the names of operands that mean different things; there are none where there is
-    one operand, or any number of one kind.
+    `arity` is the smallest and largest number of operands (None: any). Where the operands are
+    different things, `ports` names them in order.
     """
 
     kind: ClassVar[str]
@@ -40,6 +42,16 @@ class Op:
     def buffers(self, inputs: Sequence[FeatureType]) -> Mapping[str, Shape]:
         """Tensors that are saved with the weights but not learned."""
         return {}
+
+    def size_multiple(self, inputs: Sequence[FeatureType]) -> int:
+        """What height and width of the first operand must be multiples of for `infer` to hold."""
+        return 1
+
+
+def least(field: Field[Any]) -> int:
+    """The smallest value of a field that holds a whole number."""
+    found: int = field.metadata.get("least", 1)
+    return found
 
 
 def refusal(code: str, message: str, hint: str = "") -> SpecError:

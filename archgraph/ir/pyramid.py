@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from archgraph.expressions import Step
-from archgraph.ir.op import Op
+from archgraph.ir.op import FROM_ZERO, Op
 from archgraph.ir.settings import Settings
 from archgraph.ir.types import FeatureType, Stage
 
@@ -20,7 +20,7 @@ class Input(Op):
     stages: ClassVar[frozenset[Stage]] = frozenset(Stage)
     arity: ClassVar[tuple[int, int | None]] = (0, 0)
 
-    level: int
+    level: int = field(metadata=FROM_ZERO)
     channels: int
 
     def infer(self, inputs: Sequence[FeatureType]) -> FeatureType:
@@ -35,7 +35,7 @@ class Fuse(Op):
     stages: ClassVar[frozenset[Stage]] = frozenset({Stage.PYRAMID})
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
-    level: int
+    level: int = field(metadata=FROM_ZERO)
     channels: int
     fusion: Step
     block: tuple[Step, ...] = ()
@@ -60,7 +60,7 @@ class Use(Op):
     stages: ClassVar[frozenset[Stage]] = frozenset({Stage.PYRAMID})
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
-    level: int
+    level: int = field(metadata=FROM_ZERO)
     use: tuple[Step, ...]
     block: tuple[Step, ...] = ()
     settings: Settings = Settings()

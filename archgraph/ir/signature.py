@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import Scalar, Step, parse_step, scalar_text
 from archgraph.ir.block import NUMBER, WORD, Block
-from archgraph.ir.op import Op
-from archgraph.ir.ops import OPERATORS, ActivationFunction
+from archgraph.ir.op import Op, least
+from archgraph.ir.ops import OPERATORS, ActivationFunction, Slice
 
 # A fusion is a name for a variadic operation: an operator with its options. `average` is an
 # addition followed by a constant factor, which depends on the number of operands.
-FUSIONS: Mapping[str, Step] = {
+FUSIONS: dict[str, Step] = {
     "sum": parse_step("add"),
     "average": parse_step("add"),
+    "max": parse_step("maximum"),
+    "concat": parse_step("concat"),
     "softmax": parse_step("weighted-sum normalize=softmax"),
     "fast": parse_step("weighted-sum normalize=fast"),
     "unbounded": parse_step("weighted-sum normalize=none"),
@@ -26,12 +29,19 @@ AVERAGE = "average"
 # The argument of a step that names a variant of its block.
 VARIANT = "variant"
 # Operators by the names people know them by.
-ALIASES: Mapping[str, Step] = {
+ALIASES: dict[str, Step] = {
     name: parse_step(f"activation function={name}") for name in get_args(ActivationFunction)
 }
+LEAKY = "leaky-relu"
 # `use: act` and `use: norm` mean whatever is inherited.
 INHERITED = ("act", "norm")
-BUILTIN_NAMES = frozenset({*OPERATORS, *ALIASES, *INHERITED})
+# `split kept=32 deep=32` has a result for each of its arguments, whatever they are called, with
+# that many channels each; it stands for one `slice` per result.
+SPLIT = "split"
+# A view: operators that are added later are in it.
+BUILTIN_NAMES: Set[str] = ChainMap[str, Any](
+    OPERATORS, ALIASES, dict.fromkeys((*INHERITED, SPLIT))
+).keys()
 
 
 @cache
@@ -50,7 +60,9 @@ def operator_fields(kind: str) -> Mapping[str, tuple[type, tuple[str, ...], bool
 def argument_kinds(step: Step, blocks: Mapping[str, Block]) -> Mapping[str, str] | None:
     """How the arguments of `step` are read: name to number or word; None for unknown names."""
     if step.use in ALIASES or step.use in INHERITED:
-        return {}
+        return {"slope": NUMBER} if step.use == LEAKY else {}
+    if step.use == SPLIT:
+        return {argument.key: NUMBER for argument in step.arguments}
     if step.use in OPERATORS:
         kinds = operator_fields(step.use)
         return {name: WORD if words else NUMBER for name, (_, words, _) in kinds.items()}
@@ -69,17 +81,26 @@ def input_names(step: Step, blocks: Mapping[str, Block]) -> tuple[str, ...]:
     if step.use in OPERATORS:
         op = OPERATORS[step.use]
         return op.ports or (("x",) if op.arity[1] == 1 else ())
-    return ("x",) if step.use in ALIASES or step.use in INHERITED else ()
+    return ("x",) if step.use in BUILTIN_NAMES else ()
 
 
 def result_names(step: Step, blocks: Mapping[str, Block]) -> tuple[str, ...]:
     """The names of what `step` gives, if it gives several values."""
+    if step.use == SPLIT:
+        return tuple(argument.key for argument in step.arguments)
     return blocks[step.use].results if step.use in blocks else ()
+
+
+def alias_meaning(step: Step) -> Step:
+    """The operator that the name of an activation stands for, with the arguments of `step`."""
+    operator = ALIASES[step.use]
+    arguments = (*operator.arguments, *step.arguments)
+    return replace(step, use=operator.use, arguments=arguments)
 
 
 def fusion_kinds(step: Step) -> Mapping[str, str] | None:
     """The same for a fusion: the options of its operator that its name leaves open."""
-    if step.use not in FUSIONS and step.use not in ("add", "weighted-sum"):
+    if step.use not in FUSIONS and not _takes_any_number(step.use):
         return None
     meaning = FUSIONS.get(step.use, step)
     taken = {a.key for a in meaning.arguments} if step.use in FUSIONS else set()
@@ -87,26 +108,83 @@ def fusion_kinds(step: Step) -> Mapping[str, str] | None:
     return {name: kind for name, kind in kinds.items() if name not in taken}
 
 
+def _takes_any_number(kind: str) -> bool:
+    return kind in OPERATORS and OPERATORS[kind].arity[1] is None
+
+
+def split_parts(
+    widths: Mapping[str, Scalar | str], channels: int, where: Location | None
+) -> dict[str, Slice]:
+    """The `slice` for each result of a `split`, in order.
+
+    Args:
+        widths: the evaluated arguments: result to channels.
+        channels: the channels of the value that is split.
+        where: the place of the step.
+
+    Raises:
+        SpecError: E111 there is no result, E113 a width is no whole number, E218 the widths are
+            not together those of the value.
+    """
+    if not widths:
+        hint = "name the results and their channels: 'split kept=32 deep=32'"
+        raise SpecError(Diagnostic("E111", f"'{SPLIT}' has no results", where, hint))
+    parts: dict[str, Slice] = {}
+    start = 0
+    for name, value in widths.items():
+        width = _checked(SPLIT, name, value, _Kind(int), where)
+        assert isinstance(width, int)
+        parts[name] = Slice(width, start)
+        start += width
+    if start != channels:
+        given = " + ".join(str(part.channels) for part in parts.values())
+        message = f"'{SPLIT}' takes {given} = {start} channels of a value with {channels}"
+        raise SpecError(Diagnostic("E218", message, where))
+    return parts
+
+
 # What other libraries call the same thing.
-SYNONYMS: Mapping[str, str] = {
+SYNONYMS: dict[str, str] = {
     "swish": "silu",
     "hswish": "hard-swish",
     "hardswish": "hard-swish",
     "bn": "batch-norm",
     "batchnorm": "batch-norm",
+    "groupnorm": "group-norm",
+    "gn": "group-norm",
+    "layernorm": "layer-norm",
+    "ln": "layer-norm",
+    "leakyrelu": "leaky-relu",
+    "hsigmoid": "hard-sigmoid",
+    "hardsigmoid": "hard-sigmoid",
     "maxpool": "max-pool",
+    "avgpool": "avg-pool",
+    "gap": "global-pool",
     "upsample": "resize",
     "interpolate": "resize",
     "nearest": "resize mode=nearest",
     "bilinear": "resize mode=bilinear",
     "conv2d": "conv",
+    "deconv": "conv-transpose",
+    "convtranspose2d": "conv-transpose",
+    "dcn": "deform-conv",
+    "pixelshuffle": "pixel-shuffle",
+    "depth-to-space": "pixel-shuffle",
+    "space-to-depth": "pixel-unshuffle",
+    "mul": "multiply",
+    "cat": "concat",
+    "chunk": "split",
+    "dropblock": "drop-block",
+    "droppath": "drop-path",
+    "drop-connect": "drop-path",
 }
 
 
 def name_hint(name: str, known: Iterable[str]) -> str:
     """What to write instead of a name that is neither a block nor an operator."""
     if name in FUSIONS:
-        return f"'{name}' is a fusion, for 'fuse:' in a topology; an operator is 'add'"
+        operator = FUSIONS[name].use
+        return f"'{name}' is a fusion, for 'fuse:' in a topology; an operator is '{operator}'"
     if name in SYNONYMS:
         return f"here it is called '{SYNONYMS[name]}'"
     return suggest(name, known)
@@ -132,12 +210,14 @@ def make_operator(kind: str, values: Mapping[str, Scalar | str], where: Location
         SpecError: E111 a required argument is missing, E112 unknown, E113 of the wrong type.
     """
     known = operator_fields(kind)
+    smallest = {field.name: least(field) for field in fields(OPERATORS[kind])}
     arguments: dict[str, Scalar | str] = {}
     for name, value in values.items():
         if name not in known:
             raise unknown_argument(Step(kind), name, list(known), where)
         hint, words, _ = known[name]
-        arguments[name] = _checked(kind, name, value, hint, words, where)
+        allowed = _Kind(hint, words, smallest[name])
+        arguments[name] = _checked(kind, name, value, allowed, where)
     for name, (_, _, required) in known.items():
         if required and name not in arguments:
             message = f"'{kind}' needs '{name}'"
@@ -145,13 +225,17 @@ def make_operator(kind: str, values: Mapping[str, Scalar | str], where: Location
     return OPERATORS[kind](**arguments)
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What an argument may be: its type, its words if it has any, its smallest whole number."""
+
+    type: type
+    words: tuple[str, ...] = ()
+    least: int = 1
+
+
 def _checked(
-    kind: str,
-    name: str,
-    value: Scalar | str,
-    hint: type,
-    words: tuple[str, ...],
-    where: Location | None,
+    kind: str, name: str, value: Scalar | str, allowed: _Kind, where: Location | None
 ) -> Scalar | str:
     """`value` as the type of the field, or a placed error."""
     shown = value if isinstance(value, str) else scalar_text(value)
@@ -160,18 +244,19 @@ def _checked(
         message = f"'{name}' of '{kind}' is {shown}; expected {expected}"
         return SpecError(Diagnostic("E113", message, where, help_text))
 
-    if words:
-        if value not in words:
-            raise wrong(f"one of {', '.join(words)}", suggest(str(value), words))
+    if allowed.words:
+        if value not in allowed.words:
+            words = ", ".join(allowed.words)
+            raise wrong(f"one of {words}", suggest(str(value), allowed.words))
         return value
-    if hint is bool:
+    if allowed.type is bool:
         if not isinstance(value, bool):
             raise wrong("true or false")
         return value
     if isinstance(value, bool | str):
         raise wrong("a number")
-    if hint is int:
-        if value != int(value) or value < 1:
-            raise wrong("a whole number of at least 1")
+    if allowed.type is int:
+        if value != int(value) or value < allowed.least:
+            raise wrong(f"a whole number of at least {allowed.least}")
         return int(value)
     return float(value)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from archgraph.errors import ArchgraphError, Diagnostic, Location, TextError
 from archgraph.expressions import Argument, Step, parse_expression, parse_step
 from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope, Template
-from archgraph.ir.op import Op
+from archgraph.ir.op import Op, least
 from archgraph.ir.ops import VOCABULARY
 from archgraph.ir.settings import PADDINGS, Settings
 from archgraph.ir.text import ROOT
@@ -19,7 +19,7 @@ from archgraph.ir.types import GLOBAL, FeatureType, Stage
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 LOCATION = re.compile(r"#\s(.+):(\d+):(\d+)\Z")
-TYPE = re.compile(r"(?:P(\d+)|global) x (\d+)( loose)?")
+TYPE = re.compile(r"(?:P(\d+)|global) x (\d+)(?:( loose)(?: (\d+))?)?")
 SCOPE = re.compile(r"scope\s+[^\s=]+\s*=")
 TEMPLATE = re.compile(r"template\s+[^\s={]+\s*\{")
 JSON_VALUE = re.compile(r'[-\d"\[{]|(?:true|false|null|NaN|Infinity)(?![\w-])')
@@ -171,7 +171,8 @@ def _parse_node(reader: _LineReader) -> _ParsedNode:
     if reader.accept(":"):
         found = reader.pattern(TYPE)
         level = GLOBAL if found[1] is None else int(found[1])
-        shown = FeatureType(level, int(found[2]), found[3] is not None)
+        loose = int(found[4] or 1) if found[3] else 0
+        shown = FeatureType(level, int(found[2]), loose)
     node = Node(name, op, scope, weights, reader.location())
     reader.end()
     return _ParsedNode(node, edges, shown, reader)
@@ -188,7 +189,7 @@ def _parse_edge(reader: _LineReader) -> Edge:
 
 def _parse_op(kind: type[Op], reader: _LineReader) -> Op:
     hints = get_type_hints(kind)
-    known = {field.name for field in fields(kind)}
+    known = {field.name: field for field in fields(kind)}
     values: dict[str, Json] = {}
     if reader.accept("{"):
         while not reader.accept("}"):
@@ -198,12 +199,12 @@ def _parse_op(kind: type[Op], reader: _LineReader) -> Op:
                 raise reader.error(f"'{kind.kind}' has no field '{key}'")
             json_value = JSON_VALUE.match(reader.text, reader.position)
             raw = reader.json() if json_value else reader.match(WORD)
-            values[key] = _value_from(key, hints[key], raw)
+            values[key] = _value_from(key, hints[key], raw, least(known[key]))
             reader.accept(",")
     return kind(**values)
 
 
-def _value_from(key: str, hint: Any, raw: Json) -> Json:
+def _value_from(key: str, hint: Any, raw: Json, smallest: int) -> Json:
     """A field's value; what is not of the field's type is refused."""
     if hint is Step:
         return _step_from(raw)
@@ -214,7 +215,6 @@ def _value_from(key: str, hint: Any, raw: Json) -> Json:
     if hint == tuple[str, ...] and isinstance(raw, list):
         return tuple(str(part) for part in raw)
     number = isinstance(raw, int | float) and not isinstance(raw, bool)
-    smallest = 0 if key == "level" else 1
     if hint is float and number:
         return float(raw)
     if hint is int and number and isinstance(raw, int) and raw >= smallest:

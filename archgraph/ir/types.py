@@ -21,14 +21,14 @@ class FeatureType:
     """A feature map of one level: its stride to the image is `2**level`, its size follows.
 
     Sizes are never part of a type: level l of an image of S pixels has `ceil(S / 2**l)`, so a
-    map at level `GLOBAL` is a single pixel. A `loose` map was made by exact doubling, so that it
-    may be larger than its level says, by less than one pixel of the coarser level; only `crop`
-    and `resize` make it fit again.
+    map at level `GLOBAL` is a single pixel. A `loose` map was made by doubling a map exactly,
+    `loose` times: it has `2**loose` times the pixels of a map of level `level + loose`, which may
+    be more than its own level says; only `crop` and `resize` make it fit again.
     """
 
     level: int
     channels: int
-    loose: bool = False
+    loose: int = 0
 
     @property
     def stride(self) -> int:
@@ -40,6 +40,11 @@ class FeatureType:
         """Whether the map is a single pixel, whatever the image."""
         return self.level == GLOBAL
 
+    @property
+    def place(self) -> str:
+        """The level as people write it: `P3`, or `global`."""
+        return "global" if self.is_global else f"P{self.level}"
+
     def __str__(self) -> str:
-        where = "global" if self.is_global else f"P{self.level}"
-        return f"{where} x {self.channels}{' loose' if self.loose else ''}"
+        times = f" {self.loose}" if self.loose > 1 else ""
+        return f"{self.place} x {self.channels}{f' loose{times}' if self.loose else ''}"

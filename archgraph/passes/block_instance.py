@@ -262,7 +262,7 @@ class BlockInstance:
                 results = self.several[name]
                 hint = f"write '{name}.{results[0]}'"
                 message = f"'{name}' has the results {', '.join(results)}; say which"
-                raise SpecError(Diagnostic("E218", message, where, hint))
+                raise SpecError(Diagnostic("E220", message, where, hint))
         if entry.optional:
             return None
         hint = suggest(name, self.values, "values here")

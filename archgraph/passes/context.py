@@ -69,13 +69,13 @@ def single(results: Results, step: Step, context: Context) -> str:
     """The one result of a step.
 
     Raises:
-        SpecError: E218, it has several.
+        SpecError: E220, it has several.
     """
     if "" in results:
         return results[""]
     message = f"'{step.use}' has the results {', '.join(results)}, of which one is needed here"
     hint = f"give it a node of its own and read 'node.{next(iter(results))}'"
-    raise SpecError(Diagnostic("E218", message, step.location or context.location, hint))
+    raise SpecError(Diagnostic("E220", message, step.location or context.location, hint))
 
 
 def repeats(count: Expression, names: Names) -> int:

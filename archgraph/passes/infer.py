@@ -74,7 +74,7 @@ def infer_chain(
     """The type of the one value that a chain of steps gives.
 
     Raises:
-        SpecError: E218, it gives several.
+        SpecError: E220, it gives several.
     """
     found = infer_results(steps, operands, blocks, context, like)
     if "" not in found:

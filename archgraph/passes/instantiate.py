@@ -34,9 +34,12 @@ from archgraph.ir.signature import (
     ALIASES,
     BUILTIN_NAMES,
     INHERITED,
+    SPLIT,
+    alias_meaning,
     argument_kinds,
     make_operator,
     operator_fields,
+    split_parts,
     unknown_argument,
     unknown_block,
 )
@@ -119,7 +122,7 @@ class Builder:
         if owned != what:
             message = f"'{path.call}' shares the weights '{path.module}' of '{owner}',"
             hint = "what shares weights has equal operators, widths and conditions"
-            raise SpecError(Diagnostic("E217", f"{message} but is not the same", None, hint))
+            raise SpecError(Diagnostic("E219", f"{message} but is not the same", None, hint))
 
     def chain(
         self, steps: Sequence[Step], operands: Operands, path: Path, context: Context
@@ -171,6 +174,8 @@ class Builder:
             if meant.when and not meant.when.evaluate(names):
                 return {"": operands[0][1]}
         values = self._arguments(meant, names, context)
+        if meant.use == SPLIT:
+            return self._split(meant, values, operands, path, context)
         if meant.use in OPERATORS:
             return {"": self._operator(meant, values, operands, path, context)}
         return BlockInstance(self, self.blocks[meant.use], path, context).build(values, operands)
@@ -196,12 +201,15 @@ class Builder:
                 step = replace(inherited, location=step.location)
         if step.use in ALIASES:
             self._refuse_arguments(step)
-            step = replace(ALIASES[step.use], when=step.when, location=step.location)
+            step = alias_meaning(step)
         return step
 
     def _refuse_arguments(self, step: Step) -> None:
+        known = argument_kinds(step, self.blocks) or {}
         for argument in step.arguments:
-            raise unknown_argument(step, argument.key, [], argument.location or step.location)
+            if argument.key not in known:
+                where = argument.location or step.location
+                raise unknown_argument(step, argument.key, list(known), where)
 
     def _arguments(self, step: Step, names: Names, context: Context) -> Mapping[str, Scalar | str]:
         kinds = argument_kinds(step, self.blocks)
@@ -229,6 +237,25 @@ class Builder:
         op = make_operator(step.use, given, where)
         read = self.by_port(step.use, op.ports, operands, context, where) if op.ports else operands
         return self.add(path, op, [value for _, value in read], context, step.location)
+
+    def _split(
+        self,
+        step: Step,
+        values: Mapping[str, Scalar | str],
+        operands: Operands,
+        path: Path,
+        context: Context,
+    ) -> Results:
+        """One `slice` for each named part."""
+        where = step.location or context.location
+        if len(operands) > 1:
+            raise too_many(step.use, 1, len(operands), where)
+        x = operands[0][1]
+        parts = split_parts(values, self.types[x].channels, where)
+        return {
+            name: self.add(path.child(name), part, [x], context, where)
+            for name, part in parts.items()
+        }
 
     def by_port(
         self,

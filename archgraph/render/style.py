@@ -94,3 +94,36 @@ EDGE_NAMES: Mapping[EdgeKind, str] = {
 }
 EDGE_DASHES: Mapping[EdgeKind, str] = {EdgeKind.SKIP: "5 3"}
 EDGE_WIDTH = 1.6
+
+# What a `use` node does, under its box: one word for the operator of its last step.
+OPERATOR_MARKS: dict[str, str] = {
+    "conv": "conv",
+    "conv-transpose": "transposed",
+    "deform-conv": "deformed",
+    "max-pool": "max pool",
+    "avg-pool": "mean pool",
+    "batch-norm": "norm",
+    "group-norm": "norm",
+    "layer-norm": "norm",
+    "activation": "act",
+    "softmax": "softmax",
+    "affine": "affine",
+    "scale": "scale",
+    "drop-path": "drop",
+    "drop-block": "drop",
+    "resize": "resize",
+    "adaptive-pool": "pool",
+    "global-pool": "pool",
+    "crop": "crop",
+    "pixel-shuffle": "shuffle",
+    "pixel-unshuffle": "unshuffle",
+    "add": "+",
+    "multiply": "×",
+    "maximum": "max",
+    "weighted-sum": "weighted +",
+    "concat": "concat",
+    "slice": "slice",
+    "attention": "attention",
+    "position-embedding": "positions",
+    "reassemble": "reassemble",
+}

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from xml.sax.saxutils import escape
 
-from archgraph.ir import Graph, Node
+from archgraph.ir import GLOBAL, FeatureType, Graph, Node
 from archgraph.ir.pyramid import Fuse, Input, Use
+from archgraph.ir.signature import ALIASES, alias_meaning
 from archgraph.render import style
 from archgraph.render.collapse import collapsed
 from archgraph.render.layout import EdgeKind, Frame, Layout, Link, Place, lay_out, level_of
@@ -116,9 +117,10 @@ class _Figure:
 
     def _description(self) -> str:
         levels = self.layout.levels
-        names = f"level P{levels[0]}" if len(levels) == 1 else ""
-        if len(levels) > 1:
-            names = f"levels P{levels[-1]} to P{levels[0]}"
+        places = [FeatureType(level, 1).place for level in levels]
+        names = f"level {places[0]}" if len(places) == 1 else ""
+        if len(places) > 1:
+            names = f"levels {places[-1]} to {places[0]}"
         inputs = len(self.graph.graph_inputs)
         counts = (
             f"{inputs} inputs, {len(self.graph) - inputs} nodes, {len(self.layout.links)} edges"
@@ -145,9 +147,9 @@ class _Figure:
 
     def _row_label(self, row: int, level: int) -> str:
         y = self.router.middle(Place(0, row))[1]
-        stride = f"1/{2**level}"
         at = (style.MARGIN, y)
-        return _text(f"P{level}", at, "level") + _text(stride, (at[0], y + 13), "small")
+        share = _text(_share(level), (at[0], y + 13), "small")
+        return _text(FeatureType(level, 1).place, at, "level") + share
 
     def _link(self, link: Link) -> str:
         steps = link.edge.steps
@@ -181,10 +183,10 @@ class _Figure:
         box = _box((x, y), shape, fill, style.LEVEL_LINES[colour])
         parts = [f"<title>{_escaped(_tooltip(node))}</title>", box]
         parts.append(_text(_short(node.local_name), (x, y + 4), "name"))
-        if isinstance(node.op, Input):
+        if mark := _mark(node):
             # at the left, since edges leave to the right
             at = (x - shape.half_width + 5, y + shape.half_height + 11)
-            parts.append(_text(f"{node.op.channels} ch", at, "small"))
+            parts.append(_text(mark, at, "small"))
         return f"<g>{''.join(parts)}</g>"
 
     # --- legend ----------------------------------------------------------------------------
@@ -231,6 +233,23 @@ text {{ font-family: {style.SANS}; font-size: {style.SMALL_SIZE}px; fill: {style
 </style>"""
 
 
+def _mark(node: Node) -> str:
+    """What stands under a node: the width of an input, the operator of a `use` node."""
+    match node.op:
+        case Input(channels=channels):
+            return f"{channels} ch"
+        case Use(use=steps):
+            last = alias_meaning(steps[-1]) if steps[-1].use in ALIASES else steps[-1]
+            return style.OPERATOR_MARKS.get(last.use, "")
+        case _:
+            return ""
+
+
+def _share(level: int) -> str:
+    """What a map of a level is to the image, along each side."""
+    return "1 pixel" if level == GLOBAL else f"1/{2**level}"
+
+
 def _tooltip(node: Node) -> str:
     """Everything that does not fit into a node: full name, fusion, block, type and place."""
     lines = [node.name]
@@ -244,7 +263,7 @@ def _tooltip(node: Node) -> str:
             lines.append(f"use: {_chain(use)}")
             lines += [f"block: {_chain(block)}"] if block else []
     level = level_of(node)
-    lines.append(f"P{level}, 1/{2**level} of the image")
+    lines.append(f"{FeatureType(level, 1).place}, {_share(level)} of the image")
     if node.location:
         lines.append(f"{node.location.file}:{node.location.line}")
     return "\n".join(lines)

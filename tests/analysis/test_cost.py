@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archgraph
 from archgraph.analysis import Amount, Cost, cost
-from archgraph.analysis.cost import WORK, spec_node
+from archgraph.analysis.cost import spec_node
+from archgraph.analysis.work import WORK
 from archgraph.compiler import arguments_from_python, compile_spec
 from archgraph.ir import Edge, Graph, Node, Scope, Stage
 from archgraph.ir.op import Op
@@ -94,7 +95,7 @@ def test_one_operator(
 
 def test_every_operator_has_a_row() -> None:
     missing = [kind for kind, op in OPERATORS.items() if op not in WORK]
-    assert not missing, f"no row in archgraph.analysis.cost.WORK for: {', '.join(missing)}"
+    assert not missing, f"no row in archgraph.analysis.work.WORK for: {', '.join(missing)}"
 
 
 def test_an_operator_without_a_row_is_named() -> None:

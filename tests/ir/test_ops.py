@@ -27,6 +27,7 @@ from archgraph.ir.ops import (
 )
 from archgraph.ir.pyramid import Fuse, Input, Result, Use
 from archgraph.ir.signature import make_operator
+from tests.operator_cases import CASES
 
 X = FeatureType(3, 12)
 COARSE = FeatureType(5, 12)
@@ -111,7 +112,7 @@ def test_table(
 
 
 def test_the_table_is_complete() -> None:
-    covered = {type(row[0]) for row in TABLE}
+    covered = {type(row[0]) for row in TABLE} | {type(case.op) for case in CASES}
     assert covered == set(VOCABULARY.values()) - {Use, Result}
 
 
