@@ -61,6 +61,7 @@ class Operands:
 
     def _entry(self, draft: Draft, form: str | EdgeModel, where: Location | None) -> None:
         if isinstance(form, str):
+            self.expansion.spend(1, where)
             self._operand(draft, form, None, draft.names, where)
             return
         loop = loop_of(form.for_, form)
