@@ -9,6 +9,8 @@ from archgraph.codegen.classes import ModuleClass
 from archgraph.codegen.outline import Item, Outline
 from archgraph.errors import Location
 
+# The path of an item in its module, and `file.yaml:line` (empty where no file says it).
+Origin = tuple[str, str]
 # Functions whose call may stand inside a sum.
 NESTED = ("resize", "max-pool")
 
@@ -19,6 +21,7 @@ class Statement:
 
     text: str
     comment: str = ""
+    origin: Origin | None = None
 
 
 def place(location: Location | None) -> str:
@@ -28,6 +31,11 @@ def place(location: Location | None) -> str:
     name = location.file.rpartition("/")[2]
     shown = "".join(c if c.isprintable() else "?" for c in name)
     return f"{shown}:{location.line}"
+
+
+def origin_of(item: Item) -> Origin:
+    """What a line that comes from an item tells of it."""
+    return item.path, place(item.location)
 
 
 class Body:
@@ -123,7 +131,9 @@ class Body:
             target += ": Tensor"
         self.annotated.update(names)
         if text != target:
-            self.statements.append(Statement(f"{target} = {text}", self._comment(i, item)))
+            self.statements.append(
+                Statement(f"{target} = {text}", self._comment(i, item), origin_of(item))
+            )
 
     def _expression(self, i: int, item: Item, operands: list[str]) -> str:
         if item.child is not None or item.form is None:
@@ -246,7 +256,8 @@ class Body:
         if names != start:
             self.statements.append(Statement(f"{', '.join(names)} = {', '.join(start)}"))
         self.statements.append(Statement(f"for {element} in self.{container}:"))
-        self.statements.append(Statement(f"    {', '.join(names)} = {element}({', '.join(names)})"))
+        call = f"    {', '.join(names)} = {element}({', '.join(names)})"
+        self.statements.append(Statement(call, origin=(container, place(items[i].location))))
         self.variables.update(zip(last.results, names, strict=True))
 
     def _loop_names(self, last: Item, start: Sequence[str], i: int) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from archgraph.codegen.body import Body, Statement, place
+from archgraph.codegen.body import Body, Origin, Statement, origin_of, place
 from archgraph.codegen.classes import Classes, ModuleClass, arguments_text, camel, make_classes
 from archgraph.codegen.layout import (
     INDENT,
@@ -28,10 +28,18 @@ from archgraph.ir.pyramid import Input
 
 @dataclass(frozen=True)
 class GeneratedSource:
-    """A generated file: its text, and the class that is the whole network."""
+    """A generated file.
+
+    Attributes:
+        text: the whole file.
+        class_name: the class that is the whole network.
+        origins: for lines (from 1) of constructor calls and of statements in `forward`: the path
+            of the item in its module, and its place in the spec as `file.yaml:line`, or "".
+    """
 
     text: str
     class_name: str
+    origins: Mapping[int, Origin] = field(default_factory=dict, compare=False, repr=False)
 
 
 def emit(graph: Graph) -> GeneratedSource:
@@ -45,10 +53,22 @@ def emit(graph: Graph) -> GeneratedSource:
         raise CodegenError(Diagnostic("E410", message))
     outlined = outline(graph)
     classes = make_classes(outlined)
-    parts = [_ClassWriter(group, classes, outlined).text() for group in classes.ordered]
-    body = "\n\n\n".join([*_prelude("\n".join(parts)), *parts])
-    head = [_module_docstring(graph), "from __future__ import annotations", _imports(body)]
-    return GeneratedSource("\n\n".join(head) + "\n\n\n" + body + "\n", classes.ordered[-1].name)
+    parts = [list(_ClassWriter(group, classes, outlined).lines()) for group in classes.ordered]
+    texts = ["\n".join(line.text for line in part) for part in parts]
+    prelude = _prelude("\n".join(texts))
+    imports = _imports("\n".join([*prelude, *texts]))
+    head = "\n\n".join([_module_docstring(graph), "from __future__ import annotations", imports])
+    sections = [head, *prelude]
+    origins: dict[int, Origin] = {}
+    number = sum(section.count("\n") + len("\n\n\n") for section in sections) + 1
+    for part in parts:
+        for line in part:
+            if line.origin:
+                origins[number] = line.origin
+            number += line.text.count("\n") + 1
+        number += 2
+    text = "\n\n\n".join([*sections, *texts]) + "\n"
+    return GeneratedSource(text, classes.ordered[-1].name, origins)
 
 
 # --- the head of the file ------------------------------------------------------------------
@@ -101,6 +121,18 @@ def _prelude(body: str) -> list[str]:
 # --- classes -------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line of a class (or several of one docstring), with what it comes from."""
+
+    text: str
+    origin: Origin | None = None
+
+
+def _from(origin: Origin | None, lines: Iterable[str]) -> Iterator[_Line]:
+    return (_Line(line, origin) for line in lines)
+
+
 class _ClassWriter:
     def __init__(self, group: ModuleClass, classes: Classes, outlined: Outline) -> None:
         self.group = group
@@ -111,14 +143,17 @@ class _ClassWriter:
         self.is_cell = group.template.scope.block == f"{self.graph.name}-cell"
         self.body = Body(group, outlined, self.is_root or self.is_cell)
 
-    def text(self) -> str:
-        lines = [f"class {self.group.name}(nn.Module):", docstring(self._doc(), 1), ""]
+    def lines(self) -> Iterator[_Line]:
+        """The lines of the class."""
+        yield _Line(f"class {self.group.name}(nn.Module):")
+        yield from [_Line(docstring(self._doc(), 1)), _Line("")]
         if self.is_root:
-            lines += [*self._facts(), ""]
+            yield from _from(None, [*self._facts(), ""])
         kept = any(parameter.kept for parameter in self.group.parameters)
         if kept or any(item.is_module for item in self.group.template.items):
-            lines += [*self._constructor(), ""]
-        return "\n".join([*lines, *self._forward()])
+            yield from self._constructor()
+            yield _Line("")
+        yield from self._forward()
 
     def _doc(self) -> list[str]:
         scope = self.group.template.scope
@@ -154,13 +189,13 @@ class _ClassWriter:
 
     # --- __init__ --------------------------------------------------------------------------
 
-    def _constructor(self) -> Iterator[str]:
+    def _constructor(self) -> Iterator[_Line]:
         arguments = [f"{p.name}: {p.type_name}" for p in self.group.parameters]
-        yield from statement("def __init__(", ["self", *arguments], ") -> None:", 1)
-        yield f"{INDENT * 2}super().__init__()"
+        head = statement("def __init__(", ["self", *arguments], ") -> None:", 1)
+        yield from _from(None, [*head, f"{INDENT * 2}super().__init__()"])
         for parameter in self.group.parameters:
             if parameter.kept:
-                yield f"{INDENT * 2}self.{parameter.name} = {parameter.name}"
+                yield _Line(f"{INDENT * 2}self.{parameter.name} = {parameter.name}")
         done: set[str] = set()
         for i, item in enumerate(self.group.template.items):
             first = item.path.partition(".")[0]
@@ -170,9 +205,10 @@ class _ClassWriter:
             if first == item.path:
                 call, arguments = self._call(i, item)
                 where = place(item.location)
-                yield from assignment(f"self.{first} = {call}", arguments, where, 2)
+                made = assignment(f"self.{first} = {call}", arguments, where, 2)
+                yield from _from(origin_of(item), made)
             else:
-                yield from self._container(first)
+                yield from _from((first, place(item.location)), self._container(first))
 
     def _call(self, i: int, item: Item) -> tuple[str, list[str]]:
         """The constructor of an item's module: its name, its arguments."""
@@ -212,35 +248,35 @@ class _ClassWriter:
 
     # --- forward ---------------------------------------------------------------------------
 
-    def _forward(self) -> Iterator[str]:
+    def _forward(self) -> Iterator[_Line]:
         names = self.group.input_names
         statements, outputs = self.body.write()
         if self.is_root:
-            yield f"{INDENT}def forward(self, features: list[Tensor]) -> list[Tensor]:"
-            yield from self._root_doc()
+            yield _Line(f"{INDENT}def forward(self, features: list[Tensor]) -> list[Tensor]:")
+            yield from _from(None, self._root_doc())
             whole = self._whole_loop(statements, outputs)
             if whole:
                 yield from whole
                 return
             target = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
-            yield f"{INDENT * 2}{target} = features"
+            yield _Line(f"{INDENT * 2}{target} = features")
             result = f"[{', '.join(outputs)}]"
         else:
             kind = ", ".join(["Tensor"] * len(outputs))
             kind = kind if len(outputs) == 1 else f"tuple[{kind}]"
             arguments = ["self", *(f"{name}: Tensor" for name in names)]
-            yield from statement(f"{INDENT}def forward(".strip(), arguments, f") -> {kind}:", 1)
+            yield from _from(None, statement("def forward(", arguments, f") -> {kind}:", 1))
             result = ", ".join(outputs)
         for line in statements:
-            yield from comment_lines(line.text, line.comment, 2)
-        yield f"{INDENT * 2}return {result}"
+            yield from _from(line.origin, comment_lines(line.text, line.comment, 2))
+        yield _Line(f"{INDENT * 2}return {result}")
 
     def _root_doc(self) -> Iterator[str]:
         yield docstring(
             ["Maps in, maps out; level l is (N, C, ceil(H / 2**l), ceil(W / 2**l))."], 2
         )
 
-    def _whole_loop(self, statements: Sequence[Statement], outputs: list[str]) -> list[str]:
+    def _whole_loop(self, statements: Sequence[Statement], outputs: list[str]) -> list[_Line]:
         """The short form of a network that is nothing but a stack of cells."""
         names = self.group.input_names
         if len(names) < 2 or len(statements) != 2 or outputs != names:
@@ -251,9 +287,9 @@ class _ClassWriter:
             return []
         element = statements[0].text.split()[1]
         return [
-            f"{INDENT * 2}{statements[0].text}",
-            f"{INDENT * 3}features = {element}(*features)",
-            f"{INDENT * 2}return list(features)",
+            _Line(f"{INDENT * 2}{statements[0].text}"),
+            _Line(f"{INDENT * 3}features = {element}(*features)", statements[1].origin),
+            _Line(f"{INDENT * 2}return list(features)"),
         ]
 
 
