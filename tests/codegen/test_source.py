@@ -21,6 +21,7 @@ from tests.codegen.networks import NETWORKS, SIZES, Network
 
 networks = pytest.mark.parametrize("network", NETWORKS, ids=str)
 sizes = pytest.mark.parametrize("image_size", SIZES, ids=str)
+ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "goldens" / "bifpn.py"
 
 
@@ -187,7 +188,7 @@ def test_same_bytes_in_every_process(tmp_path: Path) -> None:
             text=True,
             check=True,
             cwd=tmp_path if seed == "1" else None,
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            env={"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": str(ROOT)},
         )
         texts.add(done.stdout)
     assert len(texts) == 1
