@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from archgraph.codegen.access import Access
 from archgraph.codegen.classes import ModuleClass
-from archgraph.codegen.outline import Item, Outline
+from archgraph.codegen.formula import is_atom
+from archgraph.codegen.layout import WIDTH, Origin
+from archgraph.codegen.outline import BORROWED, Item, Outline
+from archgraph.codegen.shape import WHOLE, Part, Ref
 from archgraph.errors import Location
 
-# Functions whose call may stand inside a sum.
-NESTED = ("resize", "max-pool")
+# Functions whose results Python's types know; of a module's call they know nothing.
+TYPED = re.compile(r"(F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid)\(")
+MAX_NESTING = 70
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement, with the comment that belongs at its end."""
+    """One statement, with the comment that belongs at its end and the item it comes from."""
 
     text: str
     comment: str = ""
+    origin: Origin | None = None
+    depth: int = 0
+    targets: tuple[str, ...] = ()
 
 
 def place(location: Location | None) -> str:
@@ -30,228 +40,374 @@ def place(location: Location | None) -> str:
     return f"{shown}:{location.line}"
 
 
+def origin_of(item: Item) -> Origin:
+    """What a line that comes from an item tells of it."""
+    return item.path, place(item.location)
+
+
 class Body:
     """Writes the body of one class's `forward`.
 
     Args:
         group: the class.
         outlined: all modules, with the type of every value.
+        classes: every class, by the module path of its instances.
         named: whether items are nodes of the spec, whose names the variables take.
+        said: places that the class has told already.
     """
 
-    def __init__(self, group: ModuleClass, outlined: Outline, named: bool) -> None:
+    def __init__(
+        self,
+        group: ModuleClass,
+        outlined: Outline,
+        classes: Mapping[str, ModuleClass],
+        named: bool,
+        said: set[str],
+    ) -> None:
         self.group = group
         self.types = outlined.types
-        self.instances = outlined.instances
+        self.classes = classes
         self.named = named
-        self.is_root = "" in group.paths
-        self.instance = group.template
-        self.variables: dict[str, str] = {}
-        self.parameters = set(group.input_names)
-        self.annotated: set[str] = set(group.input_names)
+        self.access = Access(group, classes)
+        self.inputs = group.numbers.inputs
+        self.parts = group.template.parts
+        self.variables: dict[Ref, str] = {}
+        self.parameters = set(self.inputs)
         self.statements: list[Statement] = []
-        containers = {item.path.partition(".")[0] for item in self.instance.items}
-        self.is_list = {name: self.instance.is_list(name) for name in containers}
-        self.nested = self._nested()
-        self.last_use = self._last_uses()
+        self.last_use, readers = self._uses()
+        self.node_end = self._node_ends()
+        self.nested = self._nested(readers)
+        self.leaves: dict[Ref, set[Ref]] = {}
+        self.live = Counter(self.inputs)
+        self.dying: dict[int, list[Ref]] = defaultdict(list)
+        for k in range(len(self.inputs)):
+            self.dying[self.last_use.get(("in", k), 0)].append(("in", k))
+        self.freed = 0
+        self.said = said
 
     def write(self) -> tuple[list[Statement], list[str]]:
-        """The statements, and the variables that hold the outputs."""
-        inputs = zip(self.instance.inputs, self.group.input_names, strict=True)
-        self.variables.update(inputs)
-        i = 0
-        while i < len(self.instance.items):
-            stacked = self._stack_at(i)
-            if stacked:
-                self._write_loop(i, stacked)
-            else:
-                self._write_item(i)
-            i += stacked or 1
-            self._free(i - 1)
-        return self.statements, [self.variables[value] for value in self.instance.outputs]
+        """The statements, and what is returned: variables, or the last expression itself."""
+        for k, name in enumerate(self.inputs):
+            self.variables["in", k] = name
+        for found in self.group.template.fields.values():
+            if found.named and self.access.unpacked(found):
+                names = self.access.edge_names(found)
+                targets = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+                self.parameters.update(names)
+                self.statements.append(Statement(f"{targets} = self.{found.name}.values()"))
+        for i, part in enumerate(self.parts):
+            self._write(i, part)
+            if i not in self.nested:
+                self._free(i)
+        outputs = [self.variables[ref] for ref in self.group.template.outputs]
+        last = self.statements[-1] if self.statements else Statement("")
+        typed = len(outputs) == 1 and last.targets == (outputs[0],) and not last.depth
+        if typed and not self.named and TYPED.match(expression := last.text.partition(" = ")[2]):
+            self.statements.pop()
+            outputs = [expression]
+        self._annotate(outputs)
+        return self.statements, outputs
 
-    def _nested(self) -> dict[int, int]:
-        """Resampling of a node's edge that is written inside the sum that follows it."""
+    # --- what is used where ----------------------------------------------------------------
+
+    def _uses(self) -> tuple[dict[Ref, int], dict[Ref, list[int]]]:
+        readers: dict[Ref, list[int]] = {}
+        for i, part in enumerate(self.parts):
+            for ref in part.operands:
+                readers.setdefault(ref, []).append(i)
+        for ref in self.group.template.outputs:
+            readers.setdefault(ref, []).append(len(self.parts))
+        return {ref: found[-1] for ref, found in readers.items()}, readers
+
+    def _node_ends(self) -> dict[str, int]:
+        """The last statement of each node of the spec."""
+        return {part.path.partition(".")[0]: i for i, part in enumerate(self.parts)}
+
+    def _nested(self, readers: Mapping[Ref, Sequence[int]]) -> dict[int, int]:
+        """Statements that are written inside of the one that alone reads them."""
         found: dict[int, int] = {}
-        items = self.instance.items
-        readers: dict[str, list[int]] = {value: [] for value in self.instance.outputs}
-        for i, item in enumerate(items):
-            for value in item.operands:
-                readers.setdefault(value, []).append(i)
-        for i, item in enumerate(items):
-            if not self.named or item.form is None or item.form.structure[0] not in NESTED:
+        heavy = {i: int(self._is_heavy(part)) for i, part in enumerate(self.parts)}
+        length = {i: len(part.path) + 12 for i, part in enumerate(self.parts)}
+        for i in reversed(range(len(self.parts))):
+            part = self.parts[i]
+            uses = readers.get(("part", i, 0), ())
+            if len(part.results) != 1 or len(uses) != 1 or uses[0] == len(self.parts):
                 continue
-            (value,) = item.results
-            used_once = len(readers.get(value, ())) == 1 and value not in self.instance.outputs
-            reader = readers[value][0] if used_once else i
-            form = items[reader].form
-            between = items[i + 1 : reader]
-            if reader > i and form and form.structure[0] == "add" and not between:
-                found[i] = reader
+            reader = uses[0]
+            outer = found.get(reader, reader) if not self.named else reader
+            if not self._may_hold(i, reader) or any(
+                found.get(k) not in (reader, outer) for k in range(i + 1, reader)
+            ):
+                continue
+            fits = length[i] + length[outer] <= MAX_NESTING and heavy[i] + heavy[outer] < 2
+            if self.named or fits:
+                found[i] = reader if self.named else outer
+                heavy[outer] += heavy[i]
+                length[outer] += length[i]
         return found
 
-    def _last_uses(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for i, item in enumerate(self.instance.items):
-            found.update(dict.fromkeys(item.operands, self.nested.get(i, i)))
-        found.update(dict.fromkeys(self.instance.outputs, len(self.instance.items)))
-        return found
+    def _is_heavy(self, part: Part) -> bool:
+        """Whether a statement deserves a line of its own: more than a norm or a function."""
+        form = part.item.form
+        return bool(part.item.module) and not (form and form.structure[0] == "batch-norm")
 
-    def _attribute(self, path: str) -> str:
-        """How a module is reached: `self.td6`, `self.cells[0]`, `self.inputs["in5"]`."""
-        container, _, key = path.partition(".")
-        if not key:
-            return f"self.{path}"
-        index = key if self.is_list[container] else f'"{key}"'
-        return f"self.{container}[{index}]"
+    def _may_hold(self, i: int, reader: int) -> bool:
+        part, other = self.parts[i], self.parts[reader]
+        if reader in self.group.bypass and not self.is_identity(reader):
+            return False
+        if i in self.group.bypass and not self.is_identity(i):
+            return False
+        if part.called and part.called[1] == WHOLE and len(part.results) > 1:
+            return False
+        if other.called and other.called[1] == WHOLE and len(other.results) > 1:
+            return False
+        if not self.named:
+            return other.operands.index(("part", i, 0)) == 0 and other.operands[1:] == ()
+        node, own = (p.path.partition(".") for p in (other, part))
+        return (
+            node[0] == own[0]
+            and other.function is not None
+            and other.function.structure[0] == "add"
+            and not part.item.module
+        )
 
-    # --- single items ----------------------------------------------------------------------
+    def is_identity(self, i: int) -> bool:
+        """Whether an optional part is a module that hands on its one operand when absent."""
+        part = self.parts[i]
+        one = len(part.operands) == 1 and len(part.results) == 1
+        return bool(part.called) and one and self.group.bypass[i] == part.operands[0]
 
-    def _write_item(self, i: int) -> None:
-        item = self.instance.items[i]
-        operands = [self.variables[value] for value in item.operands]
-        text = self._expression(i, item, operands)
-        if i in self.nested:
-            self.variables[item.results[0]] = text
+    # --- one statement ---------------------------------------------------------------------
+
+    def _write(self, i: int, part: Part) -> None:
+        operands = [self._operand(ref) for ref in part.operands]
+        if part.called and part.called[1] == WHOLE and len(part.results) > 1:
+            self._write_loop(i, part, operands)
             return
-        names = self._result_names(i, item)
-        self.variables.update(zip(item.results, names, strict=True))
+        text = self._expression(i, part, operands)
+        if i in self.nested:
+            ref: Ref = ("part", i, 0)
+            self.variables[ref] = text
+            self.leaves[ref] = self._leaves_of(part)
+            return
+        if i in self.group.bypass and not self.is_identity(i):
+            self._write_optional(i, part, text)
+            return
+        names = self._result_names(i, part)
+        self._name(i, names)
+        comment, origin = self._comment(i, part), origin_of(part.item)
         target = ", ".join(names)
-        alone = len(self.instance.outputs) == 1 and not self.is_root
-        wanted = not self.named or (alone and item.results == self.instance.outputs)
-        if wanted and len(names) == 1 and names[0] not in self.annotated:
-            target += ": Tensor"
-        self.annotated.update(names)
         if text != target:
-            self.statements.append(Statement(f"{target} = {text}", self._comment(i, item)))
+            self._say(Statement(f"{target} = {text}", comment, origin, 0, tuple(names)))
 
-    def _expression(self, i: int, item: Item, operands: list[str]) -> str:
-        if item.child is not None or item.form is None:
-            return f"{self._attribute(item.path)}({', '.join(operands)})"
-        slots = {slot: self.group.texts[i, slot] for slot in item.form.slots}
-        if item.is_module:
-            operands = [self._attribute(item.path), *operands]
-        return item.form.call(operands, slots)
+    def _say(self, statement: Statement) -> None:
+        self.statements.append(statement)
 
-    def _result_names(self, i: int, item: Item) -> list[str]:
+    def _name(self, i: int, names: Sequence[str]) -> None:
+        for j, name in enumerate(names):
+            ref: Ref = ("part", i, j)
+            self.variables[ref] = name
+            self.live[name] += 1
+            self.dying[self.last_use.get(ref, i)].append(ref)
+
+    def _leaves_of(self, part: Part) -> set[Ref]:
+        """The values that a statement reads, those inside of nested ones instead of theirs."""
+        return {
+            leaf
+            for ref in part.operands
+            if ref[0] != "module"
+            for leaf in self.leaves.get(ref, {ref})
+        }
+
+    def _operand(self, ref: Ref) -> str:
+        if ref[0] == "module" and isinstance(ref[1], str):
+            return self.access.reached(ref[1])
+        return self.variables[ref]
+
+    def _expression(self, i: int, part: Part, operands: list[str]) -> str:
+        form = part.item.form
+        if form is None:
+            return f"{self._callee(part)}({', '.join(operands)})"
+        slots = {slot: self.group.numbers.functions.get((i, slot), "") for slot in form.slots}
+        marks = [f"_operand{k}_" for k in range(len(operands))]
+        targets = [self._callee(part), *marks] if part.item.module else marks
+        text = form.call(targets, slots)
+        for mark, operand in zip(marks, operands, strict=True):
+            text = self._insert(text, mark, operand)
+        return text
+
+    def _insert(self, text: str, mark: str, operand: str) -> str:
+        """Put an operand in its place, in brackets where it would otherwise come apart."""
+        if is_atom(operand):
+            return text.replace(mark, operand)
+        between = re.compile(rf"(?<=[(]){mark}(?=[,)])|(?<=, ){mark}(?=[,)])")
+        return between.sub(lambda _: operand, text).replace(mark, f"({operand})")
+
+    def _callee(self, part: Part) -> str:
+        if part.called:
+            return self.access.called(*part.called)
+        if not part.reach.startswith(BORROWED):
+            return self.access.reached(part.reach)
+        inputs = list(self.group.instance.inputs)
+        return self.inputs[inputs.index(part.reach)]
+
+    def _write_optional(self, i: int, part: Part, text: str) -> None:
+        """A part under a condition; without it the value that takes its place goes on."""
+        ref = self.group.bypass[i]
+        before = self._operand(ref)
+        alone = self.last_use.get(ref, -1) <= i
+        (name,) = [before] if alone else [self._free_name(self._spec_name(part), i)]
+        origin = origin_of(part.item)
+        if name != before:
+            self._say(Statement(f"{name} = {before}", targets=(name,)))
+        self._say(Statement(f"if {self._condition(i, part)}:"))
+        self._say(Statement(f"{name} = {text}", "", origin, 1, (name,)))
+        self._name(i, [name])
+
+    def _condition(self, i: int, part: Part) -> str:
+        return (
+            f"{self._callee(part)} is not None" if part.called else self.group.numbers.presence[i]
+        )
+
+    # --- stacked elements ------------------------------------------------------------------
+
+    def _write_loop(self, i: int, part: Part, start: Sequence[str]) -> None:
+        """Elements of a list that hand several values on, one element to the next."""
+        done = all(self.last_use.get(ref, -1) <= i for ref in part.operands)
+        names = list(start) if done else self._result_names(i, part)
+        element = part.path.rpartition(".")[2]
+        element = self._free_name(element.removesuffix("s") or "element", i)
+        while element in names:
+            element += "_"
+        if names != list(start):
+            shown = f"{', '.join(names)} = {', '.join(start)}"
+            self._say(Statement(shown, targets=tuple(names)))
+        self._say(Statement(f"for {element} in {self._callee(part)}:"))
+        call = f"{', '.join(names)} = {element}({', '.join(names)})"
+        origin = (part.path, place(part.item.location))
+        self._say(Statement(call, "", origin, 1, tuple(names)))
+        self._name(i, names)
+
+    # --- names -----------------------------------------------------------------------------
+
+    def _result_names(self, i: int, part: Part) -> list[str]:
         """Variables for the results: spec names among nodes, else the operand's if it is done."""
-        if len(item.results) > 1:
-            return [self._free_name(name, i) for name in self._local_names(item)]
+        if len(part.results) > 1:
+            names: list[str] = []
+            for name in self._local_names(part):
+                while name in names:
+                    name += "_"
+                names.append(self._free_name(name, i))
+            return names
         if self.named:
-            return [self._free_name(self._spec_name(item), i)]
-        first = item.operands[0] if item.operands else ""
-        alone = len(set(item.operands)) == 1 or self.variables.get(first) == "x"
-        done = self.last_use.get(first, -1) <= i and alone
-        measured = item.form is not None and item.form.structure[0] == "resize"
-        if first and (done or (measured and self.last_use[first] <= i)):
-            return [self.variables[first]]
-        return [self._free_name(self._edge_name(item), i)]
+            return [self._free_name(self._spec_name(part), i)]
+        leaves = self._leaves_of(part)
+        ended = [ref for ref in leaves if self.last_use.get(ref, -1) <= i]
+        first = part.operands[0] if part.operands else None
+        (only,) = leaves if len(leaves) == 1 else [first]
+        measured = part.item.form is not None and part.item.form.structure[0] == "resize"
+        if only in ended and (len(leaves) == 1 or measured or self.variables[only] == "x"):
+            return [self.variables[only]]
+        return [self._free_name(self._inner_name(part, i), i)]
 
-    def _edge_name(self, item: Item) -> str:
-        """`in5_project_up` for what comes off an edge whose own variable is still needed."""
-        if item.child is None or not item.path.startswith("inputs."):
+    def _inner_name(self, part: Part, i: int) -> str:
+        """What a value inside a block is called: `x` along the chain that leaves it."""
+        if self.group.template.outputs == (("part", i, 0),) or part.path in ("fuse", "block"):
             return "x"
-        return f"{item.last_name}_{'_'.join(self.instances[item.child].roles)}"
+        return self._spec_name(part)
 
-    def _local_names(self, item: Item) -> list[str]:
+    def _local_names(self, part: Part) -> list[str]:
         """Names for several results, by what the child calls them."""
-        prefix = f"{item.child}." if item.child else ""
-        return [value.removeprefix(prefix).partition(".")[0] for value in item.results]
+        child = part.items[-1].child
+        scope = self.classes[self._child_module(part)].instance.scope if child else None
+        if scope and len(scope.outputs) == len(part.results):
+            return [name.replace(".", "_") for name in scope.outputs]
+        prefix = f"{child}." if child else ""
+        return [value.removeprefix(prefix).partition(".")[0] for value in part.results]
 
-    def _spec_name(self, item: Item) -> str:
+    def _child_module(self, part: Part) -> str:
+        name, key = part.called or ("", "")
+        found = self.group.template.fields.get(name)
+        members = found.members if found else {}
+        attribute = list(members.values())[-1] if key == WHOLE else members.get(key)
+        return attribute.child if attribute else part.reach.removeprefix(BORROWED)
+
+    def _spec_name(self, part: Part) -> str:
         """`td6` for a node; `td6_in7_up` for what happens on an edge of it."""
-        parts = [part for part in item.path.split(".") if part not in ("inputs", "fuse")]
-        return "_".join(parts) or item.last_name
+        inputs = {f"#{k}": name for k, name in enumerate(self.inputs)}
+        path = [inputs.get(name, name) for name in part.path.split(".")]
+        names = [name for name in path if name not in ("inputs", "fuse")]
+        node = part.path.partition(".")[0]
+        if self.named and self.parts[self.node_end[node]] is part:
+            names = [node]
+        name = "_".join(names) or path[-1]
+        return name if not name[0].isdigit() else f"x{name}"
 
     def _free_name(self, wanted: str, i: int) -> str:
         """`wanted`, unless a value that is still needed has that name."""
-        live = {
-            name
-            for value, name in self.variables.items()
-            if self.last_use.get(value, -1) > i or name in self.parameters
-        }
         name, number = wanted, 2
-        while name in live:
+        while name in self.parameters or (self.live[name] and not self._dies(name, i)):
             name, number = f"{wanted}_{number}", number + 1
         return name
 
+    def _dies(self, name: str, i: int) -> bool:
+        """Whether all values of this name are used for the last time in statement i."""
+        ending = [ref for k in range(self.freed, i + 1) for ref in self.dying[k]]
+        return sum(self.variables.get(ref) == name for ref in ending) >= self.live[name]
+
     def _free(self, i: int) -> None:
         """Delete variables whose values were used for the last time; the caller owns inputs."""
-        if i == len(self.instance.items) - 1:
-            return
-        gone = [v for v in self.variables if self.last_use.get(v, -1) <= i]
-        kept = {name for value, name in self.variables.items() if value not in gone}
-        names = [self.variables.pop(value) for value in gone]
-        dead = [
-            name
-            for name in dict.fromkeys(names)
-            if name not in kept and name not in self.parameters and name.isidentifier()
-        ]
-        if dead:
-            self.statements.append(Statement(f"del {', '.join(dead)}"))
+        names: list[str] = []
+        for k in range(self.freed, i + 1):
+            for ref in self.dying.pop(k, ()):
+                name = self.variables.pop(ref, "")
+                self.live[name] -= 1
+                names.append(name)
+        self.freed = i + 1
+        dead = [n for n in dict.fromkeys(names) if not self.live[n] and n not in self.parameters]
+        if i < len(self.parts) - 1:
+            self.statements.extend(Statement(f"del {text}") for text in _grouped(dead))
 
-    def _comment(self, i: int, item: Item) -> str:
-        if not self.named:
-            return place(item.location) if not item.is_module else ""
-        if len(item.results) > 1:
+    def _annotate(self, outputs: Sequence[str]) -> None:
+        """Say that what leaves is a Tensor, where calls of modules do not say it."""
+        if len(outputs) != 1 or self.group.is_root or outputs[0] in self.inputs:
+            return
+        for k, each in enumerate(self.statements):
+            if each.targets == (outputs[0],):
+                if not each.depth:
+                    text = each.text.replace(f"{outputs[0]} =", f"{outputs[0]}: Tensor =", 1)
+                    self.statements[k] = replace(each, text=text)
+                return
+
+    # --- comments --------------------------------------------------------------------------
+
+    def _comment(self, i: int, part: Part) -> str:
+        if not self.named or len(part.results) > 1:
             return ""
-        shape = self._shape(i)
-        where = "" if item.is_module else place(item.location)
-        return f"{shape}  {where}".strip()
+        where = "" if part.item.module else place(part.item.location)
+        where = "" if where in self.said else where
+        self.said.add(where)
+        return f"{self._shape(i)}  {where}".strip()
 
     def _shape(self, i: int) -> str:
         """`P6: (N, 64, H/64, W/64)`, with C where instances differ."""
-        found = [self.types[instance.items[i].results[0]] for instance in self.group.instances]
+        parts = [member.parts[i] for member in self.group.members if i in member.parts]
+        found = [self.types[part.results[0]] for part in parts]
         widths = {type_.channels for type_ in found}
         channels = str(widths.pop()) if len(widths) == 1 else "C"
         type_ = found[0]
+        if type_.is_global:
+            return f"(N, {channels}, 1, 1)"
         size = f"H/{type_.stride}, W/{type_.stride}" if type_.stride > 1 else "H, W"
         return f"P{type_.level}: (N, {channels}, {size})"
 
-    # --- stacked cells ---------------------------------------------------------------------
 
-    def _stack_at(self, i: int) -> int:
-        """How many items from here are list elements, each fed by exactly the one before."""
-        items = self.instance.items
-        first = items[i]
-        container, _, index = first.path.rpartition(".")
-        if not container or index != "0" or first.child is None or not self.is_list[container]:
-            return 0
-        if len(first.operands) != len(first.results):
-            return 0
-        count = 1
-        while i + count < len(items):
-            item, before = items[i + count], items[i + count - 1]
-            if item.child is None or item.path != f"{container}.{count}":
-                break
-            if item.operands != before.results:
-                break
-            if len(item.results) != len(item.operands):
-                break
-            if any(self.last_use.get(value, -1) > i + count for value in before.results):
-                break
-            count += 1
-        whole = sum(item.path.startswith(f"{container}.") for item in items) == count
-        return count if whole else 0
-
-    def _write_loop(self, i: int, count: int) -> None:
-        items = self.instance.items
-        container = items[i].path.partition(".")[0]
-        last = items[i + count - 1]
-        start = [self.variables[value] for value in items[i].operands]
-        names = self._loop_names(last, start, i)
-        element = self._free_name(container.removesuffix("s") or "element", i)
-        while element in names:
-            element += "_"
-        if names != start:
-            self.statements.append(Statement(f"{', '.join(names)} = {', '.join(start)}"))
-        self.statements.append(Statement(f"for {element} in self.{container}:"))
-        self.statements.append(Statement(f"    {', '.join(names)} = {element}({', '.join(names)})"))
-        self.variables.update(zip(last.results, names, strict=True))
-
-    def _loop_names(self, last: Item, start: Sequence[str], i: int) -> list[str]:
-        """The operands' variables if nothing else needs them."""
-        values = [v for v, name in self.variables.items() if name in start]
-        if all(self.last_use.get(value, -1) <= i for value in values):
-            return list(start)
-        return [self._free_name(name, i) for name in self._local_names(last)]
+def _grouped(names: Sequence[str]) -> list[str]:
+    """Names with commas, as many as fit on a line."""
+    found: list[str] = []
+    for name in names:
+        if found and len(found[-1]) + len(name) < WIDTH - 16:
+            found[-1] += f", {name}"
+        else:
+            found.append(name)
+    return found

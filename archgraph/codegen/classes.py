@@ -1,275 +1,292 @@
-"""Instances of equal structure become one class; numbers that differ become its parameters."""
+"""Instances of one shape become one class; parts that a condition of the spec leaves out, too.
+
+instances -> shapes -> families (one class, optional parts allowed) -> classes with numbers
+"""
 
 from __future__ import annotations
 
-import keyword
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from archgraph.codegen.outline import Instance, Item, Outline
-from archgraph.expressions import Scalar
-from archgraph.spec.names import RESERVED
+from archgraph.codegen.context import Parameter
+from archgraph.codegen.names import name_classes
+from archgraph.codegen.numbers import MAX_PARAMETERS, Numbers, explain
+from archgraph.codegen.outline import Attribute, Instance, Outline
+from archgraph.codegen.shape import Field, Part, Ref, Shape, field_key, part_key, shape_of
 
-Column = tuple[Scalar, ...]
-# Names that a generated class may not take: imports and the prelude.
-TAKEN = frozenset(
-    """Tensor F Any nn Conv2dSame DeformConv2d DropBlock DropPath LayerNorm2d Scale FastFusion
-    SoftmaxFusion UnboundedFusion ChannelFastFusion ChannelSoftmaxFusion
-    ChannelUnboundedFusion""".split()
-)
-# Names that no parameter may take: generated code says them, or every module has them.
-RESERVED_PARAMETERS = RESERVED | TAKEN | {"_", "float", "int", "list", "range", "tuple"}
-RESERVED_PARAMETERS -= {"channels", "in_channels"}
+# More shapes of one block than this are not compared pair by pair.
+MAX_SHAPES = 24
 
 
 @dataclass
-class Parameter:
-    """A parameter of a constructor, with its value in every instance.
+class Member:
+    """An instance of a class: its shape, and which of its parts are those of the template."""
 
-    `kept` is whether the module keeps it as an attribute, because `forward` reads it.
+    shape: Shape
+    parts: dict[int, Part]
+
+    def attribute(self, name: str, key: str) -> Attribute | None:
+        """The attribute in its field, if this instance has it."""
+        found = self.shape.fields.get(name)
+        return found.members.get(key) if found else None
+
+
+@dataclass(eq=False)
+class ModuleClass:
+    """A class.
+
+    Attributes:
+        template: the shape that has every part; the text shows its names and places.
+        members: its instances, each with the parts it has.
+        bypass: what the result of an optional part is where the part is absent.
+        numbers: the parameters, and the texts of all numbers.
     """
 
-    name: str
-    column: Column
-    is_channels: bool
-    kept: bool = False
+    template: Shape
+    members: list[Member]
+    bypass: dict[int, Ref] = field(default_factory=dict)
+    name: str = ""
+    numbers: Numbers = field(default_factory=Numbers)
+    positions: dict[str, int] = field(default_factory=dict)
 
     @property
-    def type_name(self) -> str:
-        """The type to annotate."""
-        return "float" if any(isinstance(value, float) for value in self.column) else "int"
-
-
-@dataclass
-class ModuleClass:
-    """A class: its instances, their positions by path, its parameters, the text of its numbers."""
-
-    name: str
-    paths: dict[str, int] = field(default_factory=dict)
-    instances: list[Instance] = field(default_factory=list)
-    parameters: list[Parameter] = field(default_factory=list)
-    texts: dict[tuple[int, str], str] = field(default_factory=dict)
-    input_names: list[str] = field(default_factory=list)
-
-    @property
-    def template(self) -> Instance:
+    def instance(self) -> Instance:
         """The instance whose names and places the class shows."""
-        return self.instances[0]
+        return self.template.instance
 
-    def arguments(self, path: str) -> dict[str, Scalar]:
+    @property
+    def instances(self) -> list[Instance]:
+        """All instances."""
+        return [member.shape.instance for member in self.members]
+
+    @property
+    def modules(self) -> list[str]:
+        """The module paths of the instances."""
+        return [instance.module for instance in self.instances]
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the whole network."""
+        return self.instance.module == ""
+
+    @property
+    def optional(self) -> list[int]:
+        """The parts that some instance lacks."""
+        return sorted(self.bypass)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """The parameters of the constructor, in order."""
+        return self.numbers.parameters
+
+    def arguments(self, module: str) -> Mapping[str, object]:
         """The parameters' values in one instance."""
-        return {p.name: p.column[self.paths[path]] for p in self.parameters}
+        k = self.positions[module]
+        return {p.name: p.column[k] for p in self.parameters}
+
+
+def make_classes(outlined: Outline) -> dict[str, ModuleClass]:
+    """The class of every instance, by module path; children's classes before their parents'."""
+    classes: dict[str, ModuleClass] = {}
+    for unit in _units(outlined):
+        by_shape: dict[tuple[object, ...], list[Shape]] = defaultdict(list)
+        for instance in unit:
+            shape = shape_of(instance, classes)
+            by_shape[shape.key].append(shape)
+        families = [_family(shapes) for shapes in by_shape.values()]
+        for found in _merged(families, outlined, classes):
+            for each in _within_limits(found, outlined, classes):
+                each.positions = {module: k for k, module in enumerate(each.modules)}
+                classes.update(dict.fromkeys(each.modules, each))
+    name_classes(list(dict.fromkeys(classes.values())))
+    return classes
+
+
+def _units(outlined: Outline) -> Iterator[list[Instance]]:
+    """Instances that may share a class: those of a block, once all inside them have theirs."""
+    heights: dict[str, int] = {}
+    inside: dict[str, set[str]] = defaultdict(set)
+    nested = False
+    for module, instance in outlined.instances.items():
+        children = [a.child for a in instance.attributes.values() if a.child]
+        heights[module] = 1 + max((heights[child] for child in children), default=-1)
+        for child in children:
+            block = outlined.instances[child].scope.block
+            inside[instance.scope.block].add(block)
+    ranks = _ranks(inside, {i.scope.block for i in outlined.instances.values()})
+    nested = not ranks
+    units: dict[tuple[int, str], list[Instance]] = defaultdict(list)
+    for module, instance in reversed(outlined.instances.items()):
+        block = instance.scope.block
+        rank = heights[module] if nested else ranks[block]
+        units[rank, block].append(instance)
+    for key in sorted(units, key=lambda key: key[0]):
+        yield sorted(units[key], key=lambda instance: outlined.order[instance.module])
+
+
+def _ranks(inside: Mapping[str, set[str]], blocks: set[str]) -> dict[str, int]:
+    """Blocks by height: each higher than those inside it; nothing if one stands in itself."""
+    ranks: dict[str, int] = {}
+    waiting = {block: len(inside.get(block, ())) for block in blocks}
+    around: dict[str, list[str]] = defaultdict(list)
+    for block, children in inside.items():
+        for child in children:
+            around[child].append(block)
+    ready = sorted(block for block, count in waiting.items() if not count)
+    while ready:
+        block = ready.pop()
+        ranks[block] = 1 + max((ranks[child] for child in inside.get(block, ())), default=-1)
+        for outer in around[block]:
+            waiting[outer] -= 1
+            if not waiting[outer]:
+                ready.append(outer)
+    return ranks if len(ranks) == len(blocks) else {}
+
+
+def _family(shapes: Sequence[Shape]) -> ModuleClass:
+    members = [Member(shape, dict(enumerate(shape.parts))) for shape in shapes]
+    return ModuleClass(shapes[0], members)
+
+
+# --- optional parts ------------------------------------------------------------------------
+
+
+def _merged(
+    families: list[ModuleClass], outlined: Outline, classes: Mapping[str, ModuleClass]
+) -> list[ModuleClass]:
+    """Families whose smaller shapes are those of a larger one with parts left out, joined."""
+    if len(families) > MAX_SHAPES:
+        return families
+    found: list[ModuleClass] = []
+    for family in sorted(families, key=lambda f: -len(f.template.parts)):
+        for i, larger in enumerate(found):
+            joined = _joined(larger, family, classes)
+            if joined and explain(joined, outlined, classes):
+                found[i] = joined
+                break
+        else:
+            found.append(family)
+    return found
+
+
+def _joined(
+    larger: ModuleClass, smaller: ModuleClass, classes: Mapping[str, ModuleClass]
+) -> ModuleClass | None:
+    """Both in one class, or None where that would change what an instance computes."""
+    big, small = larger.template, smaller.template
+    if len(big.instance.inputs) != len(small.instance.inputs) or not small.parts:
+        return None
+    if not _fields_fit(big, small, classes):
+        return None
+    by_path = {part.path: i for i, part in enumerate(big.parts)}
+    if len(by_path) < len(big.parts) or any(part.path not in by_path for part in small.parts):
+        return None
+    places = [by_path[part.path] for part in small.parts]
+    if places != sorted(set(places)):
+        return None
+    absent = set(range(len(big.parts))) - set(places)
+    if any(big.parts[i].is_numbered or len(big.parts[i].results) != 1 for i in absent):
+        return None
+    wiring = _Wiring(big, places, absent, dict(larger.bypass))
+    if not wiring.fits(small):
+        return None
+    bypass = {i: wiring.bypass.get(i, big.parts[i].operands[0]) for i in absent}
+    members = [*larger.members]
+    for member in smaller.members:
+        parts = {place: member.shape.parts[k] for k, place in enumerate(places)}
+        members.append(replace(member, parts=parts))
+    return ModuleClass(big, members, {**larger.bypass, **wiring.bypass, **bypass})
+
+
+def _fields_fit(big: Shape, small: Shape, classes: Mapping[str, ModuleClass]) -> bool:
+    """Whether the smaller shape has no attribute that the larger one lacks."""
+    for name, found in small.fields.items():
+        other = big.fields.get(name)
+        if other is None:
+            return False
+        if found.named and other.named and set(found.members) <= set(other.members):
+            other = replace(other, members={key: other.members[key] for key in found.members})
+        if field_key(found, classes) != field_key(other, classes):
+            return False
+    called = {part.called[0] for part in big.parts if part.called}
+    return all(_optional(found, called) for n, found in big.fields.items() if n not in small.fields)
+
+
+def _optional(found: Field, called: set[str]) -> bool:
+    return found.name in called and (not found.kind or found.named)
 
 
 @dataclass
-class Classes:
-    """The classes of a graph, children before parents, and the class of every module."""
+class _Wiring:
+    """Finds, for each part that is absent, the operand that takes the place of its result."""
 
-    ordered: list[ModuleClass]
-    of_path: dict[str, ModuleClass]
+    big: Shape
+    places: list[int]
+    absent: set[int]
+    bypass: dict[int, Ref]
 
+    def fits(self, small: Shape) -> bool:
+        """Whether all that is left reads what it reads in the smaller shape."""
+        for k, part in enumerate(small.parts):
+            template = self.big.parts[self.places[k]]
+            one = replace(part, operands=())
+            other = replace(template, operands=())
+            if part_key(one) != part_key(other) or len(part.operands) != len(template.operands):
+                return False
+            pairs = zip(template.operands, part.operands, strict=True)
+            if not all(self._leads(ref, self._placed(wanted)) for ref, wanted in pairs):
+                return False
+        if len(small.outputs) != len(self.big.outputs):
+            return False
+        pairs = zip(self.big.outputs, small.outputs, strict=True)
+        return all(self._leads(ref, self._placed(wanted)) for ref, wanted in pairs)
 
-def make_classes(outlined: Outline) -> Classes:
-    """Group instances and work out names and parameters."""
-    groups: dict[tuple[object, ...], ModuleClass] = {}
-    of_path: dict[str, ModuleClass] = {}
-    for path, instance in outlined.instances.items():
-        key = _structure(instance, of_path)
-        if key not in groups:
-            groups[key] = ModuleClass("")
-        groups[key].paths[path] = len(groups[key].paths)
-        groups[key].instances.append(instance)
-        of_path[path] = groups[key]
-    ordered = list(groups.values())
-    _name_classes(ordered)
-    for group in ordered:
-        group.input_names = _input_names(group, outlined)
-        _Numbers(group, outlined, of_path).run()
-    return Classes(ordered, of_path)
+    def _placed(self, ref: Ref) -> Ref:
+        """A reference of the smaller shape, as the larger one has it."""
+        if ref[0] == "part" and len(ref) == 3:
+            return ("part", self.places[ref[1]], ref[2])
+        return ref
 
-
-def _structure(instance: Instance, of_path: dict[str, ModuleClass]) -> tuple[object, ...]:
-    """Everything about an instance but its numbers; equal structures share a class."""
-    references = instance.references()
-    items: list[object] = []
-    for item in instance.items:
-        what = id(of_path[item.child]) if item.child else item.form and item.form.structure
-        # Functions may differ in name; modules may not, since names are keys of state dicts.
-        path = item.path if item.is_module else ""
-        items.append((what, path, tuple(references[v] for v in item.operands), len(item.results)))
-    outputs = tuple(references[value] for value in instance.outputs)
-    return (instance.scope.block, len(instance.inputs), tuple(items), outputs)
-
-
-# --- names ---------------------------------------------------------------------------------
-
-
-def camel(name: str) -> str:
-    """`act-separable-conv-norm` as a class name: `ActSeparableConvNorm`."""
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
-    return "".join(word[0].upper() + word[1:] for word in words)
-
-
-def _name_classes(groups: list[ModuleClass]) -> None:
-    """The largest group of a block takes its name; others add what tells them apart."""
-    taken = set(TAKEN)
-    by_size = sorted(groups, key=lambda g: ("" not in g.paths, -len(g.paths)))
-    for group in by_size:
-        base = _base_name(group)
-        own = {path.rpartition(".")[2] for path in group.paths}
-        options = [base]
-        if len(own) == 1:
-            last = own.pop()
-            options.append(base + last if last.isdigit() else camel(last))
-            options.append(camel(re.sub(r"s\.(\d+)", r"-\1", next(iter(group.paths)))))
-        name = next((option for option in options if option not in taken), "")
-        number = 2
-        while not name:
-            option = f"{base}Variant{number}"  # a mere number could be that of a node
-            name, number = option if option not in taken else "", number + 1
-        taken.add(name)
-        group.name = name
+    def _leads(self, ref: Ref, wanted: Ref) -> bool:
+        """Whether a reference is the wanted one once absent parts hand on one operand each."""
+        if ref == wanted:
+            return True
+        index = ref[1]
+        if ref[0] != "part" or not isinstance(index, int) or index not in self.absent:
+            return False
+        if index in self.bypass:
+            return self._leads(self.bypass[index], wanted)
+        for operand in dict.fromkeys(self.big.parts[index].operands):
+            self.bypass[index] = operand
+            if self._leads(operand, wanted):
+                return True
+            del self.bypass[index]
+        return False
 
 
-def _base_name(group: ModuleClass) -> str:
-    scope = group.template.scope
-    name = camel(scope.block)
-    if scope.block == "edge" and scope.path:
-        # An edge is called after what happens on it: Project, ProjectUp.
-        name = camel("-".join(group.template.roles))
-    return name if name.isidentifier() and not keyword.iskeyword(name) else f"Module{name}"
+# --- limits --------------------------------------------------------------------------------
 
 
-def _input_names(group: ModuleClass, outlined: Outline) -> list[str]:
-    """Names that fit every instance: the spec's own, else by level."""
-    columns = [list(instance.inputs.values()) for instance in group.instances]
-    names: list[str] = []
-    for i in range(len(group.template.inputs)):
-        used = {column[i] for column in columns}
-        names.append(used.pop() if len(used) == 1 else _common_name(group, outlined, i, used))
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            names[i] = f"{name}_{i}"
-    return names
-
-
-def _common_name(group: ModuleClass, outlined: Outline, i: int, used: set[str]) -> str:
-    """`in6`, `in5` as `in_l`; `in7`, `td6` as `above`."""
-    relations: set[int] = set()
-    for instance in group.instances:
-        here = outlined.types[instance.outputs[0]].level
-        there = outlined.types[list(instance.inputs)[i]].level
-        relations.add((there > here) - (there < here))
-    stems = {re.sub(r"\d+\Z", "", name) for name in used}
-    if relations == {0} and len(stems) == 1:
-        return f"{stems.pop()}_l"
-    words = {1: "above", -1: "below", 0: "same"}
-    return words[relations.pop()] if len(relations) == 1 else f"x{i}"
-
-
-# --- numbers -------------------------------------------------------------------------------
-
-
-class _Numbers:
-    """Works out the parameters of one class and the text of every number in it."""
-
-    def __init__(
-        self, group: ModuleClass, outlined: Outline, of_path: dict[str, ModuleClass]
-    ) -> None:
-        self.group = group
-        self.outlined = outlined
-        self.of_path = of_path
-        self.by_column: dict[tuple[bool, Column], Parameter] = {}
-        children = {item.path.partition(".")[0] for item in group.template.items}
-        self.reserved = RESERVED_PARAMETERS | children
-
-    def run(self) -> None:
-        is_root = "" in self.group.paths
-        for i, item in enumerate(self.group.template.items):
-            for slot, (column, is_channels) in self._slots(i, item).items():
-                same = all(_equal(value, column[0]) for value in column)
-                if is_root or (same and not is_channels):
-                    self.group.texts[i, slot] = repr(column[0])
-                else:
-                    parameter = self._parameter(item, slot, column, is_channels)
-                    # `forward` reads its numbers from the module.
-                    parameter.kept |= not item.is_module
-                    prefix = "" if item.is_module else "self."
-                    self.group.texts[i, slot] = prefix + parameter.name
-        parameters = sorted(self.by_column.values(), key=_rank)
-        self.group.parameters = parameters
-
-    def _slots(self, i: int, item: Item) -> dict[str, tuple[Column, bool]]:
-        """Every number of an item with its value in each instance."""
-        rows = [instance.items[i] for instance in self.group.instances]
-        if item.child is not None:
-            child = self.of_path[item.child]
-            values = [self.of_path[row.child or ""].arguments(row.child or "") for row in rows]
-            return {
-                p.name: (tuple(value[p.name] for value in values), p.is_channels)
-                for p in child.parameters
-            }
-        forms = [row.form for row in rows if row.form is not None]
-        return {
-            slot: (tuple(form.slots[slot] for form in forms), slot in forms[0].channels)
-            for slot in forms[0].slots
-        }
-
-    def _parameter(self, item: Item, slot: str, column: Column, is_channels: bool) -> Parameter:
-        known = self.by_column.get((is_channels, column))
-        if known:
-            return known
-        name = self._channel_name(column) if is_channels else self._argument_name(column)
-        plain = f"{item.last_name}_{slot}".lstrip("0123456789_")
-        taken = {parameter.name for parameter in self.by_column.values()} | self.reserved
-        name = name if name and name not in taken else plain
-        while name in taken or keyword.iskeyword(name):
-            name += "_"
-        parameter = Parameter(name, column, is_channels)
-        self.by_column[is_channels, column] = parameter
-        return parameter
-
-    def _channel_name(self, column: Column) -> str:
-        types = self.outlined.types
-        instances = self.group.instances
-        results = {tuple(types[value].channels for value in i.outputs) for i in instances}
-        if all(len(set(row)) == 1 for row in results):
-            outputs = tuple(types[instance.outputs[0]].channels for instance in instances)
-            if outputs == column:
-                return "channels"
-        for i, name in enumerate(self.group.input_names):
-            width = tuple(types[list(inst.inputs)[i]].channels for inst in instances)
-            if width == column:
-                sole = len(self.group.input_names) == 1 or name == "x"
-                return "in_channels" if sole else f"{name}_channels"
-        return self._argument_name(column)
-
-    def _argument_name(self, column: Column) -> str:
-        """The block's own parameter that has these values, if one has."""
-        rows = [dict(instance.scope.arguments) for instance in self.group.instances]
-        for name in rows[0]:
-            if all(_equal(row.get(name), value) for row, value in zip(rows, column, strict=True)):
-                return name
-        return ""
-
-
-def _equal(a: object, b: object) -> bool:
-    """Equal, and of one type: `True` is not 1."""
-    return type(a) is type(b) and a == b
-
-
-def _rank(parameter: Parameter) -> tuple[int, int]:
-    order = ["in_channels", "channels"]
-    position = order.index(parameter.name) if parameter.name in order else len(order)
-    return (0 if parameter.is_channels else 1, position)
-
-
-def arguments_text(parameters: Sequence[Parameter], texts: dict[str, str]) -> list[str]:
-    """The arguments of a call: channels by position, others by name."""
-    return [
-        texts[p.name]
-        if p.is_channels and p.name in ("in_channels", "channels")
-        else f"{p.name}={texts[p.name]}"
-        for p in parameters
-    ]
+def _within_limits(
+    family: ModuleClass, outlined: Outline, classes: Mapping[str, ModuleClass]
+) -> Iterator[ModuleClass]:
+    """The class with its numbers; a class of its own for each set of numbers, if it has many."""
+    numbers = explain(family, outlined, classes)
+    assert numbers is not None or family.bypass
+    if numbers is not None and len(numbers.parameters) <= MAX_PARAMETERS:
+        family.numbers = numbers
+        yield family
+        return
+    assert numbers is not None
+    rows: dict[tuple[object, ...], list[Member]] = defaultdict(list)
+    for k, member in enumerate(family.members):
+        row = [(type(p.column[k]), p.column[k]) for p in numbers.parameters]
+        present = tuple(sorted(member.parts))
+        rows[present, tuple(row)].append(member)
+    for members in rows.values():
+        template = members[0].shape
+        alike = [Member(m.shape, dict(enumerate(m.shape.parts))) for m in members]
+        special = ModuleClass(template, alike)
+        special.numbers = explain(special, outlined, classes, is_literal=True) or Numbers()
+        yield special

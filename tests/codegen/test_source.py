@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -20,6 +21,7 @@ from tests.codegen.networks import NETWORKS, SIZES, Network
 
 networks = pytest.mark.parametrize("network", NETWORKS, ids=str)
 sizes = pytest.mark.parametrize("image_size", SIZES, ids=str)
+ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "goldens" / "bifpn.py"
 
 
@@ -186,7 +188,7 @@ def test_same_bytes_in_every_process(tmp_path: Path) -> None:
             text=True,
             check=True,
             cwd=tmp_path if seed == "1" else None,
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            env={"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": str(ROOT)},
         )
         texts.add(done.stdout)
     assert len(texts) == 1
@@ -251,6 +253,23 @@ def test_emitted_text_is_the_golden(update_goldens: bool) -> None:
     if update_goldens:
         GOLDEN.write_text(text, "utf-8")
     assert GOLDEN.read_text("utf-8") == text
+
+
+@networks
+def test_origins_name_the_item_and_the_line_of_the_spec(network: Network) -> None:
+    """Every line that calls an attribute, or makes one, tells which; its place is in a spec."""
+    graph = network.compiled().operators.graph
+    source = emit(graph)
+    lines = source.text.splitlines()
+    files = {node.location.file.rpartition("/")[2] for node in graph if node.location}
+    for number, (path, where) in source.origins.items():
+        assert re.fullmatch(r"[\w.]+", path), path
+        assert where.partition(":")[0] in files, where
+        assert lines[number - 1].startswith(" " * 8), lines[number - 1]
+    for number, line in enumerate(lines, 1):
+        made = re.match(r" {8}self\.(\w+) = (?!eps|nn.Parameter)", line)
+        if made:
+            assert source.origins[number][0].partition(".")[0] == made[1]
 
 
 @pytest.mark.slow

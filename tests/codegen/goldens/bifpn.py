@@ -32,33 +32,18 @@ class FastFusion(nn.Module):
 class ActSeparableConvNorm(nn.Module):
     """An activation, a separable convolution and a norm, as released EfficientDet has them."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
         # separable.yaml:31
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)  # separable.yaml:32
-        self.norm = nn.BatchNorm2d(channels)  # separable.yaml:33
+        self.depthwise = nn.Conv2d(
+            in_channels, channels, 3, padding=1, groups=in_channels, bias=False
+        )
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(x)  # separable.yaml:30
-        x = self.depthwise(x)
-        x = self.pointwise(x)
-        x = self.norm(x)
-        return x
-
-
-class Td(nn.Module):
-    """Nodes td4, td3."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.fuse = FastFusion(2)  # panet.yaml:13
-        self.block = ActSeparableConvNorm(channels)  # panet.yaml:13
-
-    def forward(self, in_l: Tensor, above: Tensor) -> Tensor:
-        above = F.interpolate(above, size=in_l.shape[-2:], mode="nearest")  # panet.yaml:13
-        x: Tensor = self.fuse(in_l, above)
-        x = self.block(x)
+        x = self.depthwise(F.relu(x))
+        x = self.norm(self.pointwise(x))
         return x
 
 
@@ -68,10 +53,10 @@ class Out(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.fuse = FastFusion(3)  # panet.yaml:14
-        self.block = ActSeparableConvNorm(channels)  # panet.yaml:14
+        self.block = ActSeparableConvNorm(channels, channels)
 
     def forward(self, in4: Tensor, td4: Tensor, td3: Tensor) -> Tensor:
-        td3 = F.max_pool2d(td3, 3, 2, padding=1)  # panet.yaml:14
+        td3 = F.max_pool2d(td3, 3, 2, padding=1)
         x: Tensor = self.fuse(in4, td4, td3)
         x = self.block(x)
         return x
@@ -83,11 +68,26 @@ class Out5(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.fuse = FastFusion(2)  # panet.yaml:14
-        self.block = ActSeparableConvNorm(channels)  # panet.yaml:14
+        self.block = ActSeparableConvNorm(channels, channels)
 
     def forward(self, in5: Tensor, out4: Tensor) -> Tensor:
-        out4 = F.max_pool2d(out4, 3, 2, padding=1)  # panet.yaml:14
+        out4 = F.max_pool2d(out4, 3, 2, padding=1)
         x: Tensor = self.fuse(in5, out4)
+        x = self.block(x)
+        return x
+
+
+class Td(nn.Module):
+    """Nodes td4, td3."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fuse = FastFusion(2)  # panet.yaml:13
+        self.block = ActSeparableConvNorm(channels, channels)
+
+    def forward(self, in_l: Tensor, above: Tensor) -> Tensor:
+        above = F.interpolate(above, size=in_l.shape[-2:], mode="nearest")
+        x: Tensor = self.fuse(in_l, above)
         x = self.block(x)
         return x
 
@@ -98,9 +98,9 @@ class BifpnCell(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.td4 = Td(channels)  # panet.yaml:13
-        self.td3 = Td(channels)  # panet.yaml:13
+        self.td3 = Td(channels)
         self.out4 = Out(channels)  # panet.yaml:14
-        self.out5 = Out5(channels)  # panet.yaml:14
+        self.out5 = Out5(channels)
 
     def forward(self, in3: Tensor, in4: Tensor, in5: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         td4 = self.td4(in4, in5)  # P4: (N, 64, H/16, W/16)
@@ -123,7 +123,7 @@ class Bifpn(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cells = nn.ModuleList([BifpnCell(64) for _ in range(3)])
+        self.cells = nn.ModuleList([BifpnCell(64) for _ in range(3)])  # bifpn.yaml:3
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Maps in, maps out; level l is (N, C, ceil(H / 2**l), ceil(W / 2**l))."""
