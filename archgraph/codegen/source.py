@@ -21,6 +21,7 @@ from archgraph.codegen.layout import (
     statement,
 )
 from archgraph.codegen.outline import Item, Outline, outline
+from archgraph.codegen.proof import prove
 from archgraph.errors import CodegenError, Diagnostic
 from archgraph.ir import Graph, Stage, print_graph
 from archgraph.ir.pyramid import Input
@@ -38,7 +39,8 @@ def emit(graph: Graph) -> GeneratedSource:
     """The source of a graph at stage OPERATORS: imports torch only, same bytes everywhere.
 
     Raises:
-        CodegenError: E410 the graph is at another stage, E411 its modules form a circle.
+        CodegenError: E410 the graph is at another stage, E411 its modules form a circle,
+            E413 what was printed is not the graph.
     """
     if graph.stage is not Stage.OPERATORS:
         message = f"graph '{graph.name}' is at stage {graph.stage.value}; source needs operators"
@@ -48,7 +50,10 @@ def emit(graph: Graph) -> GeneratedSource:
     parts = [_ClassWriter(group, classes, outlined).text() for group in classes.ordered]
     body = "\n\n\n".join([*_prelude("\n".join(parts)), *parts])
     head = [_module_docstring(graph), "from __future__ import annotations", _imports(body)]
-    return GeneratedSource("\n\n".join(head) + "\n\n\n" + body + "\n", classes.ordered[-1].name)
+    text = "\n\n".join(head) + "\n\n\n" + body + "\n"
+    source = GeneratedSource(text, classes.ordered[-1].name)
+    prove(graph, outlined.types, source)
+    return source
 
 
 # --- the head of the file ------------------------------------------------------------------
