@@ -11,7 +11,8 @@ can stand on both sides.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,19 +20,9 @@ from typing import TYPE_CHECKING
 
 from archgraph.codegen.reference import Reference, Wanted
 from archgraph.codegen.standins import Module, Torch, builtins
-from archgraph.codegen.symbols import (
-    CALL,
-    MODULE_CALL,
-    Leaf,
-    Name,
-    Recorder,
-    Value,
-    shown,
-    written,
-)
+from archgraph.codegen.symbols import Name, Recorder, Value, shown, written
 from archgraph.errors import CodegenError, Diagnostic, Location
 from archgraph.ir import FeatureType, Graph
-from archgraph.ir.pyramid import Input
 
 if TYPE_CHECKING:
     from archgraph.codegen.source import GeneratedSource
@@ -55,15 +46,26 @@ def prove(graph: Graph, types: Mapping[str, FeatureType], source: GeneratedSourc
         CodegenError: E413, with the first difference.
     """
     recorder = Recorder()
-    try:
+    with _refused():
         wanted = Reference(graph, types, recorder, _prelude_names(recorder)).run()
-        found = _run(source, recorder, [wanted.values[node.name] for node in graph.graph_inputs])
-    except Exception as error:  # whatever the text does wrong
+    with _refused():
+        network = _built(source, recorder)
+    _compare_modules(wanted, network)
+    _compare_facts(graph, types, network)
+    with _refused():
+        inputs = [wanted.values[node.name] for node in graph.graph_inputs]
+        found = _called(network, recorder, inputs)
+    _compare_values(graph, wanted, found, recorder)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Whatever goes wrong while a text runs is a reason to refuse it."""
+    try:
+        yield
+    except Exception as error:
         message = f"{_line(error)}{type(error).__name__}: {error}"
         raise _difference(message) from error
-    _compare_modules(wanted, found)
-    _compare_values(graph, wanted, found, recorder)
-    _compare_facts(graph, types, found)
 
 
 def _difference(message: str, location: Location | None = None) -> CodegenError:
@@ -74,34 +76,36 @@ def _difference(message: str, location: Location | None = None) -> CodegenError:
 # --- running the text ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Found:
-    """A printed text as the stand-ins record it: `counts` as in what is wanted."""
-
-    network: Module
-    leaves: Sequence[tuple[str, Leaf]]
-    outputs: Sequence[Value]
-    counts: Mapping[int, int]
-
-
-def _run(source: GeneratedSource, recorder: Recorder, inputs: Sequence[Value]) -> Found:
-    """Build the network and call it once."""
-    recorder.counts = {}
-    names = _executed(source.text, recorder)
-    make = names.get(source.class_name)
+def _built(source: GeneratedSource, recorder: Recorder) -> Module:
+    """An instance of the network, its modules told their paths."""
+    make = _executed(source.text, recorder).get(source.class_name)
     if not (isinstance(make, type) and issubclass(make, Module)):
         raise TypeError(f"'{source.class_name}' is no module")
     network = make()
-    leaves = list(network._leaves())
-    for path, leaf in leaves:
+    for path, leaf in network._leaves():
         leaf._path = path
+    return network
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run of the network as the stand-ins record it."""
+
+    outputs: Sequence[Value]
+    seen: Set[int]
+    calls: Mapping[int, int]
+
+
+def _called(network: Module, recorder: Recorder, inputs: Sequence[Value]) -> Found:
+    """The network, called once."""
+    recorder.seen, recorder.calls = {value._number for value in inputs}, {}
     given = list(inputs)
     outputs = network(given)
     if not isinstance(outputs, list) or not all(isinstance(x, Value) for x in outputs):
         raise TypeError("the network returns no list of tensors")
     if [id(x) for x in given] != [id(x) for x in inputs]:
         raise TypeError("the network changes the list of its inputs")
-    return Found(network, leaves, outputs, recorder.counts)
+    return Found(outputs, recorder.seen, recorder.calls)
 
 
 def _executed(text: str, recorder: Recorder) -> dict[str, object]:
@@ -182,9 +186,9 @@ def _line(error: Exception) -> str:
 # --- comparing -----------------------------------------------------------------------------
 
 
-def _compare_modules(wanted: Wanted, found: Found) -> None:
+def _compare_modules(wanted: Wanted, network: Module) -> None:
     """The same modules at the same paths, made with the same arguments."""
-    leaves = dict(found.leaves)
+    leaves = dict(network._leaves())
     for path, (node, constructor) in wanted.constructors.items():
         leaf = leaves.get(path)
         if leaf is None:
@@ -194,7 +198,7 @@ def _compare_modules(wanted: Wanted, found: Found) -> None:
             message = f"module '{path}' is {given}, not {constructor}"
             raise _difference(message, node.location)
     first: dict[int, str] = {}
-    for path, leaf in found.leaves:
+    for path, leaf in network._leaves():
         if path not in wanted.constructors:
             raise _difference(f"it has a module '{path}', which the graph has not")
         if first.setdefault(id(leaf), path) != path:
@@ -205,15 +209,15 @@ def _compare_values(graph: Graph, wanted: Wanted, found: Found, recorder: Record
     """Every value is computed, nothing else is called, and the outputs stand in order."""
     for name, value in wanted.values.items():
         node, number = graph[name], value._number
-        if number not in found.counts and not isinstance(node.op, Input):
+        if number not in found.seen:
             raise _difference(f"nothing in it computes '{name}'", node.location)
-        due, times = wanted.counts.get(number, 0), found.counts.get(number, 0)
-        if times != due and recorder.keys[number][0] in (CALL, MODULE_CALL):
+        due, times = wanted.calls.get(number, 0), found.calls.get(number, 0)
+        if times != due:
             raise _difference(f"'{name}' is computed {times} times, not {due}", node.location)
-    for number in found.counts.keys() - wanted.counts.keys():
-        kind, what, *_ = recorder.keys[number]
-        if kind in (CALL, MODULE_CALL) and found.counts[number]:
-            raise _difference(f"it calls {shown(what)} where the graph does not")
+    for number in found.calls:
+        if number not in wanted.calls:
+            what = shown(recorder.keys[number][1])
+            raise _difference(f"it calls {what} where the graph does not")
     names = {value._number: name for name, value in wanted.values.items()}
     given = [names.get(value._number, "something else") for value in found.outputs]
     expected = [names[wanted.values[name]._number] for name in graph.outputs.values()]
@@ -221,7 +225,7 @@ def _compare_values(graph: Graph, wanted: Wanted, found: Found, recorder: Record
         raise _difference(f"it returns {', '.join(given)}, not {', '.join(expected)}")
 
 
-def _compare_facts(graph: Graph, types: Mapping[str, FeatureType], found: Found) -> None:
+def _compare_facts(graph: Graph, types: Mapping[str, FeatureType], network: Module) -> None:
     """What the network says of itself."""
     inputs = [types[node.name] for node in graph.graph_inputs]
     outputs = [types[name] for name in graph.outputs.values()]
@@ -232,6 +236,6 @@ def _compare_facts(graph: Graph, types: Mapping[str, FeatureType], found: Found)
         "channels": tuple(type_.channels for type_ in outputs),
     }
     for name, fact in facts.items():
-        said = getattr(found.network, name, None)
+        said = getattr(network, name, None)
         if said != fact:
             raise _difference(f"its {name} are {said}, not {fact}")

@@ -52,11 +52,11 @@ class Constructor:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A graph as the stand-ins record it: `counts` says how often each value is computed."""
+    """A graph as the stand-ins record it: `calls` says how often each value is called for."""
 
     values: Mapping[str, Value]
     constructors: Mapping[str, tuple[Node, Constructor]]
-    counts: Mapping[int, int]
+    calls: Mapping[int, int]
 
 
 Call = Callable[..., object]
@@ -111,10 +111,10 @@ class Reference:
         # What read a value before it was found to be another one is numbered anew.
         while changed:
             values, changed = self._values()
-        return Wanted(values, self.constructors, self.recorder.counts)
+        return Wanted(values, self.constructors, self.recorder.calls)
 
     def _values(self) -> tuple[dict[str, Value], bool]:
-        self.recorder.counts = {}
+        self.recorder.calls = {}
         values: dict[str, Value] = {}
         changed = False
         for name in self.types:
@@ -148,9 +148,9 @@ class Reference:
 
     @contextmanager
     def _uncounted(self) -> Iterator[None]:
-        counts, self.recorder.counts = self.recorder.counts, {}
+        calls, self.recorder.calls = self.recorder.calls, {}
         yield
-        self.recorder.counts = counts
+        self.recorder.calls = calls
 
     def _meaning(self, op: Op, types: tuple[FeatureType, ...]) -> Meaning:
         known = self.meanings.get((op, types))

@@ -16,11 +16,18 @@ MODULE_CALL, CALL = "module", "call"
 
 
 class Recorder:
-    """Numbers values by what they are, and counts how often each is computed."""
+    """Numbers values by what they are.
+
+    Attributes:
+        keys: what each number means.
+        seen: the numbers that were computed since this was emptied.
+        calls: how often a module or function was called for a value since this was emptied.
+    """
 
     def __init__(self) -> None:
         self.keys: list[Key] = []
-        self.counts: dict[int, int] = {}
+        self.seen: set[int] = set()
+        self.calls: dict[int, int] = {}
         self._numbers: dict[Key, int] = {}
         self._equal: dict[int, int] = {}
 
@@ -32,7 +39,7 @@ class Recorder:
             self.keys.append(key)
         while number in self._equal:
             number = self._equal[number]
-        self.counts[number] = self.counts.get(number, 0) + 1
+        self.seen.add(number)
         return Value(self, number)
 
     def equate(self, value: Value, other: Value) -> None:
@@ -41,7 +48,9 @@ class Recorder:
 
     def call(self, what: str, of: object, args: tuple[object, ...], kwargs: Keywords) -> Value:
         """The result of calling a function or a module."""
-        return self.value(what, of, tuple([canonical(arg) for arg in args]), kwargs)
+        result = self.value(what, of, tuple([canonical(arg) for arg in args]), kwargs)
+        self.calls[result._number] = self.calls.get(result._number, 0) + 1
+        return result
 
 
 def canonical(value: object) -> object:
@@ -205,7 +214,7 @@ class Value(Symbolic):
 class Name:
     """A name of torch or of the prelude; called, it makes a module or a value.
 
-    A function that returns nothing (`is_check`) only looks at its arguments and is not counted.
+    A function that returns nothing (`is_check`) only looks at its arguments; it is not recorded.
     """
 
     __slots__ = ("_is_check", "_is_module", "_path", "_recorder")
@@ -225,11 +234,9 @@ class Name:
     def __call__(self, *args: object, **kwargs: object) -> Leaf | Value | None:
         if self._is_module:
             return Leaf(self._recorder, self._path, args, kwargs)
-        result = self._recorder.call(CALL, (Name, self._path), args, keywords(kwargs))
         if self._is_check:
-            self._recorder.counts[result._number] = 0
             return None
-        return result
+        return self._recorder.call(CALL, (Name, self._path), args, keywords(kwargs))
 
     def __mro_entries__(self, bases: object) -> NoReturn:
         raise TypeError(f"a class is derived from {self._path}")
