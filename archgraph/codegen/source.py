@@ -14,6 +14,7 @@ from archgraph.codegen.constructor import Constructor
 from archgraph.codegen.layout import INDENT, Line, Origin, docstring, lines, signature
 from archgraph.codegen.names import camel, roles
 from archgraph.codegen.outline import BORROWED, Outline, outline
+from archgraph.codegen.proof import prove
 from archgraph.codegen.snippets import definitions
 from archgraph.errors import CodegenError, Diagnostic
 from archgraph.ir import Graph, Scope, Stage, print_graph
@@ -66,7 +67,9 @@ def emit(graph: Graph) -> GeneratedSource:
             number += line.text.count("\n") + 1
         number += 2
     text = "\n\n\n".join([*sections, *texts]) + "\n"
-    return GeneratedSource(text, ordered[-1].name, origins)
+    source = GeneratedSource(text, ordered[-1].name, origins)
+    prove(graph, outlined.types, source)
+    return source
 
 
 # --- the head of the file ------------------------------------------------------------------
@@ -105,9 +108,7 @@ def _imports(body: str) -> str:
 
 def _prelude(body: str) -> list[str]:
     return [
-        definition
-        for name, definition in definitions().items()
-        if re.search(rf"\b{name}\(", body)
+        definition for name, definition in definitions().items() if re.search(rf"\b{name}\(", body)
     ]
 
 
