@@ -10,6 +10,7 @@ from __future__ import annotations
 import linecache
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,29 +46,75 @@ def explained(file: str, origins: Origins) -> Callable[..., object]:
     return __call__
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """A call in the traceback: the module it belongs to, and its line if the text is generated."""
+
+    module: nn.Module
+    path: str
+    line: int
+
+
 def _where(error: Exception, network: nn.Module, file: str, origins: Origins) -> list[str]:
     """The node in which it happened, its places in the spec from the inside out, its line."""
-    names = {id(module): name for name, module in network.named_modules()}
-    name, line = "", 0
+    frames = _frames(error, network, file)
+    ends = [frame.path for frame in frames[1:]]
+    written = [(frame, end) for frame, end in zip(frames, [*ends, ""], strict=True) if frame.line]
+    path = frames[-1].path if frames else ""
+    if written and written[-1][0] is frames[-1]:
+        item = _function(frames[-1], network, origins)
+        path = ".".join(part for part in (path, item) if part)
     places: list[str] = []
-    # From the second frame on: a look into the first, which holds the error, would tie a knot.
-    first = error.__traceback__
-    for frame, number in traceback.walk_tb(first and first.tb_next):
-        owner = names.get(id(frame.f_locals.get("self")))
-        name = name if owner is None else owner
-        if frame.f_code.co_filename != file:
-            continue
-        line = number
-        item, place = origins.get(number, ("", ""))
+    for frame, end in written:
+        place = _place(frame, end, file, origins)
         if place and place not in places[:1]:
             places.insert(0, place)
-        # The module of a step comes next in the traceback; a function has no module.
-        name = ".".join(part for part in (owner or "", item) if part) or name
-    where = f"archgraph: in node '{name}'" if name else f"archgraph: in {type(network).__name__}"
+    where = f"archgraph: in node '{path}'" if path else f"archgraph: in {type(network).__name__}"
     if places:
         where += f" ({', used at '.join(places)})"
+    if not written:
+        return [where]
+    line = written[-1][0].line
     text = linecache.getline(file, line).strip()
-    return [where, f"    line {line} of the generated source: {text}"] if line else [where]
+    return [where, f"    line {line} of the generated source: {text}"]
+
+
+def _frames(error: Exception, network: nn.Module, file: str) -> list[_Frame]:
+    """The calls of the network's modules, from the outside in."""
+    known = {id(module): (module, path) for path, module in network.named_modules()}
+    found: list[_Frame] = []
+    # From the second frame on: a look into the first, which holds the error, would tie a knot.
+    first = error.__traceback__
+    for frame, line in traceback.walk_tb(first and first.tb_next):
+        owner = known.get(id(frame.f_locals.get("self")))
+        if owner is not None:
+            found.append(_Frame(*owner, line if frame.f_code.co_filename == file else 0))
+    return found
+
+
+def _function(frame: _Frame, network: nn.Module, origins: Origins) -> str:
+    """The name of the function that a line calls, if every instance of the class has it.
+
+    A class shows the names of its first instance. Nodes of one name, such as those of stacked
+    cells, have one text in the spec; what nodes of other names read has other names.
+    """
+    kind = type(frame.module)
+    names = {path.rpartition(".")[2] for path, m in network.named_modules() if type(m) is kind}
+    words = {name for name in names if not name.isdigit()}
+    return origins.get(frame.line, ("", ""))[0] if len(words) <= 1 else ""
+
+
+def _place(frame: _Frame, end: str, file: str, origins: Origins) -> str:
+    """Where the spec says what a line does.
+
+    A line may call several modules; the one at `end` was made by a line of its own.
+    """
+    child = end.removeprefix(f"{frame.path}." if frame.path else "")
+    code = getattr(type(frame.module).__init__, "__code__", None)
+    lines = [line for *_, line in code.co_lines()] if code and code.co_filename == file else []
+    made = [origins[line] for line in lines if line in origins]
+    places = [place for item, place in made if item == child and place]
+    return places[0] if places else origins.get(frame.line, ("", ""))[1]
 
 
 # --- what the network was given -------------------------------------------------------------

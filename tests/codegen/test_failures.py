@@ -16,7 +16,9 @@ from tests.codegen.networks import Network
 NETWORK = Network("bifpn", {"levels": "3..5", "channels": 8, "cells": 2})
 # What the lines of the text compute, and where the spec says so.
 ORIGINS = {
-    "above = F.interpolate(": ("inputs.above.up", "panet.yaml:13"),
+    "self.pointwise = nn.Conv2d(": ("pointwise", "separable.yaml:32"),
+    "x = self.pointwise(x)": ("norm", "separable.yaml:33"),  # as if one line did both
+    "above = F.interpolate(": ("inputs.in5.up", "panet.yaml:13"),
     "x: Tensor = self.fuse(in_l, above)": ("fuse", "panet.yaml:13"),
     "x = self.block(x)": ("block", "panet.yaml:13"),
     "x = self.depthwise(x)": ("depthwise", "separable.yaml:31"),
@@ -70,14 +72,36 @@ def test_a_wrong_shape_names_the_node_its_places_and_the_line() -> None:
     assert shown.rstrip().endswith(found)
 
 
+class Flat(nn.Module):
+    """Gives a map that no function takes."""
+
+    def forward(self, x: Tensor, *_: Tensor) -> Tensor:
+        return x[0, 0, 0]
+
+
 def test_a_function_is_named_by_its_line() -> None:
     """What has no module has no frame of its own."""
     module = built()
-    features = NETWORK.features((64, 64))
-    features[2] = features[2][0]
-    first, second, *_ = note(module, features).splitlines()
-    assert first == "archgraph: in node 'cells.0.td4.inputs.above.up' (panet.yaml:13)"
+    module.get_submodule("cells.1").td3 = Flat()
+    first, second, *_ = note(module, NETWORK.features((64, 64))).splitlines()
+    assert first == "archgraph: in node 'cells.1.out4.inputs.td3.down' (panet.yaml:14)"
+    assert "td3 = F.max_pool2d(td3, 3, 2, padding=1)" in second
+
+
+def test_a_function_of_several_nodes_is_not_given_the_name_of_the_first() -> None:
+    """In td4 it is `inputs.in5.up`, in td3 `inputs.td4.up`; they share a class."""
+    module = built()
+    module.get_submodule("cells.1").td4 = Flat()
+    first, second, *_ = note(module, NETWORK.features((64, 64))).splitlines()
+    assert first == "archgraph: in node 'cells.1.td3' (panet.yaml:13)"
     assert "above = F.interpolate(above, size=in_l.shape[-2:]," in second
+
+
+def test_the_place_is_that_of_the_module_not_of_the_whole_line() -> None:
+    module = built()
+    module.get_submodule("cells.1.td4.block").pointwise = nn.Conv2d(3, 8, 1)
+    found = note(module, NETWORK.features((64, 64)))
+    assert "pointwise' (separable.yaml:32, used at panet.yaml:13)" in found
 
 
 def test_an_error_in_a_helper_is_placed_where_the_node_calls_it() -> None:
