@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ from archgraph.cli.options import (
     parse_settings,
 )
 from archgraph.cli.output import count, print_diagnostics, write
+from archgraph.cli.watch import dependencies, watch
 from archgraph.errors import Diagnostic, InputOutputError, Severity
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ EXAMPLES = """
   archgraph check specs/topologies/*.yaml --strict
   archgraph check neck.yaml --set levels=3..5 --set in_channels=\\[40,80,192]
   archgraph check neck.yaml --json
+  archgraph check neck.yaml --watch
 """
 
 
@@ -71,6 +74,9 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Let a warning fail the check too.")
     ] = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever a file changes.")
+    ] = False,
 ) -> None:
     """Find every mistake of a spec, down to its operators; torch is not needed.
 
@@ -78,6 +84,11 @@ def check(
     output.
     """
     arguments = parse_settings(settings)
+    if watching:
+        if as_json:
+            raise typer.BadParameter("--json prints one result, not many", param_hint="--watch")
+        watch(lambda: _check_again(specs, arguments, make_library(search), variant))
+        return
     library = make_library(search)
     reports = [_check_one(reference, arguments, library, variant) for reference in specs]
     if as_json:
@@ -91,6 +102,14 @@ def check(
 
 
 COMMAND = check
+
+
+def _check_again(
+    specs: Sequence[str], arguments: Arguments, library: Library, variant: str
+) -> set[Path]:
+    """Check and print once; what the result depends on comes out."""
+    _print_reports([_check_one(reference, arguments, library, variant) for reference in specs])
+    return dependencies(specs, library)
 
 
 def _check_one(reference: str, arguments: Arguments, library: Library, variant: str) -> _Report:

@@ -7,14 +7,28 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Annotated
 
 import typer
 
 from archgraph import __version__
-from archgraph.cli import check, cost, demo, draw, emit, passes, show
+from archgraph.cli import (
+    check,
+    cost,
+    demo,
+    draw,
+    emit,
+    explain,
+    fmt,
+    listing,
+    new,
+    passes,
+    schema,
+    show,
+)
 from archgraph.cli.output import print_diagnostics, write
 from archgraph.errors import ArchgraphError, Diagnostic, InputOutputError
 
@@ -40,8 +54,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EPILOG,
 )
-for command in (check, show, passes, cost, draw, emit, demo):
-    app.command(epilog=command.EXAMPLES)(command.COMMAND)
+COMMANDS: Mapping[str, ModuleType] = {
+    "check": check,
+    "show": show,
+    "passes": passes,
+    "cost": cost,
+    "draw": draw,
+    "emit": emit,
+    "new": new,
+    "fmt": fmt,
+    "list": listing,
+    "explain": explain,
+    "schema": schema,
+    "demo": demo,
+}
+for name, command in COMMANDS.items():
+    app.command(name, epilog=command.EXAMPLES)(command.COMMAND)
 
 
 @dataclass

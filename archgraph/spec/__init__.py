@@ -12,7 +12,7 @@ from archgraph.spec.arguments import (
     parse_setting,
     python_argument,
 )
-from archgraph.spec.documents import BlockDocument, Document, TopologyDocument
+from archgraph.spec.documents import KINDS, BlockDocument, Document, TopologyDocument
 from archgraph.spec.expand import expand_topology
 from archgraph.spec.expanded import ExpandedEdge, ExpandedNode, ExpandedTopology
 from archgraph.spec.faults import certain, fits, independent
@@ -23,6 +23,7 @@ from archgraph.spec.forms import (
     used_steps,
     with_arguments,
 )
+from archgraph.spec.keys import describe
 from archgraph.spec.library import Library, SpecFile
 from archgraph.spec.located import Located
 from archgraph.spec.models import (
@@ -39,8 +40,10 @@ from archgraph.spec.models import (
 from archgraph.spec.names import SHARED, name_fault
 from archgraph.spec.operands import level_unknown
 from archgraph.spec.parameters import MAX_NAMES, variant_of
+from archgraph.spec.reader import read_documents
 
 __all__ = [
+    "KINDS",
     "MAX_NAMES",
     "OUTSIDE",
     "SHARED",
@@ -65,6 +68,7 @@ __all__ = [
     "StepParameter",
     "TopologyDocument",
     "certain",
+    "describe",
     "expand_topology",
     "expression_of",
     "fits",
@@ -73,6 +77,7 @@ __all__ = [
     "name_fault",
     "parse_setting",
     "python_argument",
+    "read_documents",
     "split_definition",
     "steps_of",
     "used_steps",

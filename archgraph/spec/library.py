@@ -60,6 +60,11 @@ class Library:
         self._documents: dict[tuple[str, str], BlockDocument | TopologyDocument] = {}
         self._indexes: dict[Path, dict[str, Path]] = {}
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that were read."""
+        return list(self._files)
+
     def read(self, path: Path) -> SpecFile:
         """Read a file of documents.
 

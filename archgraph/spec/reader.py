@@ -16,21 +16,13 @@ from typing import Any, TypeAlias
 import yaml
 
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
+from archgraph.spec.scalar import UNREADABLE, plain_value
 
 Data: TypeAlias = "bool | int | float | str | list[Data] | dict[str, Data] | None"
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 64, 10_000
 _FAST: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_WORDS: dict[str, bool | None] = dict.fromkeys(["", "~", "null", "Null", "NULL"])
-_WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|nan)", re.IGNORECASE)
 _BREAK = re.compile(r"\r\n|\r|\n")
-# U+0085, U+2028 and U+2029 are refused too: text in YAML 1.2, but line breaks in PyYAML.
-_UNREADABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ONLY_IN_C = re.compile(r"\t|[|>][-+0-9]*#|\?[\s,\[\]{}]")  # tabs between words, `|#`, `{a? b}`
 _COLON = re.compile(r"\s*:")
@@ -109,7 +101,7 @@ class _Source:
             index = len(raw[:bad].decode().removeprefix("\ufeff"))
             what = f"the file is not UTF-8: byte {raw[bad]:#04x} at offset {bad:,}"
             raise SpecError(self.mistake("E002", what, index, index + 1, "save it as UTF-8"))
-        if found := _UNREADABLE.search(self.text):
+        if found := UNREADABLE.search(self.text):
             what = f"the character U+{ord(found[0]):04X} may not stand in a spec"
             hint = f'delete it, or write it in double quotes as "\\u{ord(found[0]):04x}"'
             raise SpecError(self.mistake("E003", what, *found.span(), hint))
@@ -226,12 +218,11 @@ class _Builder:
             self.report("E003", "an escape in this text is half a character", node)
         if node.plain is None:
             return text
-        # Checked on the float: Python refuses to read an integer of 5,000 digits.
-        if _FLOAT.fullmatch(text) and abs(float(text)) != float("inf"):
-            return int(text) if _INT.fullmatch(text) else float(text)
-        if _FLOAT.fullmatch(text) or _NOT_FINITE.fullmatch(text):
+        try:
+            return plain_value(text)
+        except OverflowError:
             self.report("E010", "a number must be finite", node)
-        return _WORDS.get(text, text)
+            return text
 
     def collection(self, node: _Node, event: Any, depth: int) -> None:
         """Read the items of a list or mapping up to its end; fill in its data and places."""

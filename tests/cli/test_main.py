@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from archgraph import __version__
+from archgraph.cli import main as main_module
 from archgraph.cli import show
 from archgraph.cli.main import main
 from tests.cli.support import Command
 
-COMMANDS = ("check", "show", "passes", "cost", "draw", "emit", "demo")
+COMMANDS = tuple(main_module.COMMANDS)
 
 
 def test_version(archgraph: Command) -> None:
@@ -43,6 +46,8 @@ def test_every_example_parses(
     """No example is refused as a wrong command line; specs they name need not be there."""
     _, _, examples = archgraph(command, "--help").out.partition("Examples")
     monkeypatch.setattr("archgraph.cli.demo._run", lambda *_: None)
+    monkeypatch.setattr("archgraph.cli.watch.every_moment", lambda: iter(()))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"block: b")))
     for line in examples.split("archgraph ")[1:]:
         words = line.split("|")[0].split(">")[0].split()
         assert archgraph(*words).code in (0, 1, 3), line
@@ -51,7 +56,7 @@ def test_every_example_parses(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["chek"], "Did you mean 'check'?"),
+        (["chek"], "Did you mean 'check'"),
         (["check"], "Missing argument 'SPEC"),
         (["check", "bifpn", "--jsn"], "--json"),
         (["show", "bifpn", "--stage", "operator"], "operators"),
