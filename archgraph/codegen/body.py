@@ -11,7 +11,7 @@ from archgraph.codegen.access import Access
 from archgraph.codegen.classes import ModuleClass
 from archgraph.codegen.formula import is_atom
 from archgraph.codegen.layout import WIDTH, Origin
-from archgraph.codegen.outline import BORROWED, Item, Outline
+from archgraph.codegen.outline import BORROWED, Outline
 from archgraph.codegen.shape import WHOLE, Part, Ref
 from archgraph.errors import Location
 
@@ -40,9 +40,10 @@ def place(location: Location | None) -> str:
     return f"{shown}:{location.line}"
 
 
-def origin_of(item: Item) -> Origin:
-    """What a line that comes from an item tells of it."""
-    return item.path, place(item.location)
+def shown_path(path: str, inputs: Sequence[str]) -> str:
+    """A path with the names that the class itself has for its inputs: `inputs.above.up`."""
+    names = {f"#{k}": name for k, name in enumerate(inputs)}
+    return ".".join(names.get(part, part) for part in path.split("."))
 
 
 class Body:
@@ -195,13 +196,20 @@ class Body:
             return
         names = self._result_names(i, part)
         self._name(i, names)
-        comment, origin = self._comment(i, part), origin_of(part.item)
+        comment, origin = self._comment(i, part), self._origin(i, part)
         target = ", ".join(names)
         if text != target:
             self._say(Statement(f"{target} = {text}", comment, origin, 0, tuple(names)))
 
     def _say(self, statement: Statement) -> None:
         self.statements.append(statement)
+
+    def _origin(self, i: int, part: Part) -> Origin:
+        """What a line tells of itself: of several statements in one, the most telling counts."""
+        inside = [k for k, reader in self.nested.items() if reader == i] if not self.named else []
+        heavy = [self.parts[k] for k in inside if self._is_heavy(self.parts[k])]
+        told = heavy[0] if heavy and not self._is_heavy(part) else part
+        return shown_path(told.path, self.inputs), place(told.item.location)
 
     def _name(self, i: int, names: Sequence[str]) -> None:
         for j, name in enumerate(names):
@@ -257,7 +265,7 @@ class Body:
         before = self._operand(ref)
         alone = self.last_use.get(ref, -1) <= i
         (name,) = [before] if alone else [self._free_name(self._spec_name(part), i)]
-        origin = origin_of(part.item)
+        origin = self._origin(i, part)
         if name != before:
             self._say(Statement(f"{name} = {before}", targets=(name,)))
         self._say(Statement(f"if {self._condition(i, part)}:"))
@@ -334,8 +342,7 @@ class Body:
 
     def _spec_name(self, part: Part) -> str:
         """`td6` for a node; `td6_in7_up` for what happens on an edge of it."""
-        inputs = {f"#{k}": name for k, name in enumerate(self.inputs)}
-        path = [inputs.get(name, name) for name in part.path.split(".")]
+        path = shown_path(part.path, self.inputs).split(".")
         names = [name for name in path if name not in ("inputs", "fuse")]
         node = part.path.partition(".")[0]
         if self.named and self.parts[self.node_end[node]] is part:

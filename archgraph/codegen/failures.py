@@ -57,6 +57,8 @@ def _where(error: Exception, network: nn.Module, file: str, origins: Origins) ->
         name = name if owner is None else owner
         if frame.f_code.co_filename != file:
             continue
+        if frame.f_locals.get("self") is network:
+            places.clear()  # an error that is raised again brings its older frames along
         line = number
         item, place = origins.get(number, ("", ""))
         if place and place not in places[:1]:
