@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 
 from archgraph.codegen.access import Access
 from archgraph.codegen.classes import ModuleClass
+from archgraph.codegen.flow import Flow
 from archgraph.codegen.formula import is_atom
 from archgraph.codegen.layout import WIDTH, Origin
-from archgraph.codegen.outline import BORROWED, Item, Outline
+from archgraph.codegen.names import roles
+from archgraph.codegen.outline import BORROWED, Outline
 from archgraph.codegen.shape import WHOLE, Part, Ref
 from archgraph.errors import Location
 
 # Functions whose results Python's types know; of a module's call they know nothing.
 TYPED = re.compile(r"(F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid)\(")
-MAX_NESTING = 70
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,10 @@ def place(location: Location | None) -> str:
     return f"{shown}:{location.line}"
 
 
-def origin_of(item: Item) -> Origin:
-    """What a line that comes from an item tells of it."""
-    return item.path, place(item.location)
+def shown_path(path: str, inputs: Sequence[str]) -> str:
+    """A path with the names that the class itself has for its inputs: `inputs.above.up`."""
+    names = {f"#{k}": name for k, name in enumerate(inputs)}
+    return ".".join(names.get(part, part) for part in path.split("."))
 
 
 class Body:
@@ -74,9 +76,8 @@ class Body:
         self.variables: dict[Ref, str] = {}
         self.parameters = set(self.inputs)
         self.statements: list[Statement] = []
-        self.last_use, readers = self._uses()
-        self.node_end = self._node_ends()
-        self.nested = self._nested(readers)
+        self.flow = Flow(group, named)
+        self.last_use, self.nested = self.flow.last_use, self.flow.nested
         self.leaves: dict[Ref, set[Ref]] = {}
         self.live = Counter(self.inputs)
         self.dying: dict[int, list[Ref]] = defaultdict(list)
@@ -108,75 +109,6 @@ class Body:
         self._annotate(outputs)
         return self.statements, outputs
 
-    # --- what is used where ----------------------------------------------------------------
-
-    def _uses(self) -> tuple[dict[Ref, int], dict[Ref, list[int]]]:
-        readers: dict[Ref, list[int]] = {}
-        for i, part in enumerate(self.parts):
-            for ref in part.operands:
-                readers.setdefault(ref, []).append(i)
-        for ref in self.group.template.outputs:
-            readers.setdefault(ref, []).append(len(self.parts))
-        return {ref: found[-1] for ref, found in readers.items()}, readers
-
-    def _node_ends(self) -> dict[str, int]:
-        """The last statement of each node of the spec."""
-        return {part.path.partition(".")[0]: i for i, part in enumerate(self.parts)}
-
-    def _nested(self, readers: Mapping[Ref, Sequence[int]]) -> dict[int, int]:
-        """Statements that are written inside of the one that alone reads them."""
-        found: dict[int, int] = {}
-        heavy = {i: int(self._is_heavy(part)) for i, part in enumerate(self.parts)}
-        length = {i: len(part.path) + 12 for i, part in enumerate(self.parts)}
-        for i in reversed(range(len(self.parts))):
-            part = self.parts[i]
-            uses = readers.get(("part", i, 0), ())
-            if len(part.results) != 1 or len(uses) != 1 or uses[0] == len(self.parts):
-                continue
-            reader = uses[0]
-            outer = found.get(reader, reader) if not self.named else reader
-            if not self._may_hold(i, reader) or any(
-                found.get(k) not in (reader, outer) for k in range(i + 1, reader)
-            ):
-                continue
-            fits = length[i] + length[outer] <= MAX_NESTING and heavy[i] + heavy[outer] < 2
-            if self.named or fits:
-                found[i] = reader if self.named else outer
-                heavy[outer] += heavy[i]
-                length[outer] += length[i]
-        return found
-
-    def _is_heavy(self, part: Part) -> bool:
-        """Whether a statement deserves a line of its own: more than a norm or a function."""
-        form = part.item.form
-        return bool(part.item.module) and not (form and form.structure[0] == "batch-norm")
-
-    def _may_hold(self, i: int, reader: int) -> bool:
-        part, other = self.parts[i], self.parts[reader]
-        if reader in self.group.bypass and not self.is_identity(reader):
-            return False
-        if i in self.group.bypass and not self.is_identity(i):
-            return False
-        if part.called and part.called[1] == WHOLE and len(part.results) > 1:
-            return False
-        if other.called and other.called[1] == WHOLE and len(other.results) > 1:
-            return False
-        if not self.named:
-            return other.operands.index(("part", i, 0)) == 0 and other.operands[1:] == ()
-        node, own = (p.path.partition(".") for p in (other, part))
-        return (
-            node[0] == own[0]
-            and other.function is not None
-            and other.function.structure[0] == "add"
-            and not part.item.module
-        )
-
-    def is_identity(self, i: int) -> bool:
-        """Whether an optional part is a module that hands on its one operand when absent."""
-        part = self.parts[i]
-        one = len(part.operands) == 1 and len(part.results) == 1
-        return bool(part.called) and one and self.group.bypass[i] == part.operands[0]
-
     # --- one statement ---------------------------------------------------------------------
 
     def _write(self, i: int, part: Part) -> None:
@@ -190,18 +122,25 @@ class Body:
             self.variables[ref] = text
             self.leaves[ref] = self._leaves_of(part)
             return
-        if i in self.group.bypass and not self.is_identity(i):
+        if i in self.group.bypass and not self.flow.is_identity(i):
             self._write_optional(i, part, text)
             return
         names = self._result_names(i, part)
         self._name(i, names)
-        comment, origin = self._comment(i, part), origin_of(part.item)
+        comment, origin = self._comment(i, part), self._origin(i, part)
         target = ", ".join(names)
         if text != target:
             self._say(Statement(f"{target} = {text}", comment, origin, 0, tuple(names)))
 
     def _say(self, statement: Statement) -> None:
         self.statements.append(statement)
+
+    def _origin(self, i: int, part: Part) -> Origin:
+        """What a line tells of itself: of several statements in one, the most telling counts."""
+        inside = [k for k, reader in self.nested.items() if reader == i] if not self.named else []
+        heavy = [self.parts[k] for k in inside if self.flow.is_heavy(self.parts[k])]
+        told = heavy[0] if heavy and not self.flow.is_heavy(part) else part
+        return shown_path(told.path, self.inputs), place(told.item.location)
 
     def _name(self, i: int, names: Sequence[str]) -> None:
         for j, name in enumerate(names):
@@ -257,7 +196,7 @@ class Body:
         before = self._operand(ref)
         alone = self.last_use.get(ref, -1) <= i
         (name,) = [before] if alone else [self._free_name(self._spec_name(part), i)]
-        origin = origin_of(part.item)
+        origin = self._origin(i, part)
         if name != before:
             self._say(Statement(f"{name} = {before}", targets=(name,)))
         self._say(Statement(f"if {self._condition(i, part)}:"))
@@ -314,6 +253,9 @@ class Body:
         """What a value inside a block is called: `x` along the chain that leaves it."""
         if self.group.template.outputs == (("part", i, 0),) or part.path in ("fuse", "block"):
             return "x"
+        if part.called and part.called[0] == "inputs" and part.items[0].child:
+            done = roles(self.classes[self._child_module(part)])
+            return "_".join([self._spec_name(part), *done])
         return self._spec_name(part)
 
     def _local_names(self, part: Part) -> list[str]:
@@ -334,11 +276,10 @@ class Body:
 
     def _spec_name(self, part: Part) -> str:
         """`td6` for a node; `td6_in7_up` for what happens on an edge of it."""
-        inputs = {f"#{k}": name for k, name in enumerate(self.inputs)}
-        path = [inputs.get(name, name) for name in part.path.split(".")]
+        path = shown_path(part.path, self.inputs).split(".")
         names = [name for name in path if name not in ("inputs", "fuse")]
         node = part.path.partition(".")[0]
-        if self.named and self.parts[self.node_end[node]] is part:
+        if self.named and self.parts[self.flow.node_end[node]] is part:
             names = [node]
         name = "_".join(names) or path[-1]
         return name if not name[0].isdigit() else f"x{name}"

@@ -141,7 +141,7 @@ class Constructor:
         i = self.optional.get((found.name, key))
         if i is None:
             return text
-        without = "nn.Identity()" if self.body.is_identity(i) else "None"
+        without = "nn.Identity()" if self.body.flow.is_identity(i) else "None"
         return f"{text} if {self.numbers.presence[i]} else {without}"
 
     def _call(self, found: Field, key: str, attribute: Attribute) -> str:

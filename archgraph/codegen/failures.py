@@ -88,6 +88,8 @@ def _frames(error: Exception, network: nn.Module, file: str) -> list[_Frame]:
     for frame, line in traceback.walk_tb(first and first.tb_next):
         owner = known.get(id(frame.f_locals.get("self")))
         if owner is not None:
+            if owner[0] is network and frame.f_code.co_filename == file:
+                found.clear()  # an error that is raised again brings its older frames along
             found.append(_Frame(*owner, line if frame.f_code.co_filename == file else 0))
     return found
 

@@ -32,9 +32,11 @@ def load_module(source: GeneratedSource, origins: Origins | None = None) -> nn.M
     Args:
         source: the text, and which of its classes is the network.
         origins: for lines of the text, the item that the line computes, relative to its module,
-            and its place, such as `panet.yaml:13`; for the notes on errors.
+            and its place, such as `panet.yaml:13`; for the notes on errors. Without them, what
+            the source says of itself.
     """
-    program = import_program(source.text, source.class_name, origins or {})
+    told = source.origins if origins is None else origins
+    program = import_program(source.text, source.class_name, told)
     network: nn.Module = getattr(program.module, source.class_name)()
     return network
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from archgraph.analysis import size_multiple
 from archgraph.codegen.access import check_names
 from archgraph.codegen.body import Body, Statement, place
 from archgraph.codegen.classes import ModuleClass, make_classes
 from archgraph.codegen.constructor import Constructor
+from archgraph.codegen.forms import size_check
 from archgraph.codegen.layout import INDENT, Line, Origin, docstring, lines, signature
 from archgraph.codegen.names import camel, roles
 from archgraph.codegen.outline import BORROWED, Outline, outline
@@ -123,6 +125,7 @@ class _ClassWriter:
         self.group = group
         self.graph = outlined.graph
         self.is_root = group.is_root
+        self.size_multiple = size_multiple(self.graph) if self.is_root else 1
         # Items of the graph and of its cells are nodes of the spec; inside a node they are not.
         self.is_cell = group.instance.scope.block == f"{self.graph.name}-cell"
         named = self.is_root or self.is_cell
@@ -172,7 +175,7 @@ class _ClassWriter:
         yield from _tuple("in_channels", [op.channels for op in given])
         yield from _tuple("levels", [found.level for found in types])
         yield from _tuple("channels", [found.channels for found in types])
-        yield f"{INDENT}size_multiple = 1"
+        yield f"{INDENT}size_multiple = {self.size_multiple}"
         yield f'{INDENT}spec_hash = "{digest}"'
 
     # --- forward ---------------------------------------------------------------------------
@@ -200,13 +203,17 @@ class _ClassWriter:
         names = self.group.numbers.inputs
         target = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
         yield from lines(f"{target} = features", 2)
+        for node, name in zip(self.graph.graph_inputs, names, strict=True):
+            level = self.body.types[node.name].level
+            if check := size_check(name, level, self.size_multiple):
+                yield from lines(check, 2)
         yield from _statements(statements)
         yield from lines(f"return [{', '.join(outputs)}]", 2)
 
     def _whole_loop(self, statements: Sequence[Statement], outputs: list[str]) -> list[Line]:
         """The short form of a network that is nothing but a stack of cells."""
         names = self.group.numbers.inputs
-        if len(names) < 2 or len(statements) != 2 or outputs != names:
+        if len(names) < 2 or len(statements) != 2 or outputs != names or self.size_multiple > 1:
             return []
         if not statements[0].text.startswith("for ") or statements[1].targets != tuple(names):
             return []

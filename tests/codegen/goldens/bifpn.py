@@ -32,13 +32,19 @@ class FastFusion(nn.Module):
 class ActSeparableConvNorm(nn.Module):
     """An activation, a separable convolution and a norm, as released EfficientDet has them."""
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
         # separable.yaml:31
         self.depthwise = nn.Conv2d(
-            in_channels, channels, 3, padding=1, groups=in_channels, bias=False
+            in_channels,
+            in_channels,
+            kernel,
+            stride=stride,
+            padding=kernel // 2,
+            groups=in_channels,
+            bias=False,
         )
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.pointwise = nn.Conv2d(in_channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
