@@ -55,6 +55,15 @@ class Module:
         self.__dict__.pop(name, None)
         self._modules[name] = module
 
+    def get_submodule(self, path: str) -> Module | Leaf:
+        """The module at a dotted path."""
+        found: Module | Leaf = self
+        for name in path.split("."):
+            if isinstance(found, Leaf):
+                raise AttributeError(f"nothing is known inside a {found._target}")
+            found = found.__getattr__(name)
+        return found
+
     def __call__(self, *args: object, **kwargs: object) -> object:
         return self.forward(*args, **kwargs)
 
@@ -110,7 +119,9 @@ class _Numbered(Module):
         found = list(self._modules.values())[index]
         if not isinstance(found, list):
             return found
-        part = Sequential() if isinstance(self, Sequential) else ModuleList()
+        if type(self) not in (ModuleList, Sequential):
+            raise TypeError(f"a slice would be another {type(self).__name__}")
+        part = type(self)()
         part._modules.update((str(i), module) for i, module in enumerate(found))
         return part
 
