@@ -16,7 +16,7 @@ import pytest
 
 from archgraph.analysis import cost
 from archgraph.compiler import Compilation, arguments_from_python, check_spec, compile_spec
-from archgraph.ir import Graph, parse_graph, print_graph, verify
+from archgraph.ir import Graph, Model, parse_graph, print_graph, verify
 from archgraph.passes import Lower, Pass, ResolveEdges, run_pass
 from archgraph.passes.pyramid.add_same_level_skips import AddSameLevelSkips
 from archgraph.passes.pyramid.prune_single_input import PruneSingleInput
@@ -87,6 +87,28 @@ def test_passes_are_linear(compilations: list[Compilation], name: str) -> None:
     found = [{result.name: result.before for result in each.results} for each in compilations]
     models = [before.get(name if name == "lower" else "resolve-edges") for before in found]
     runs = [partial(run_pass, PASSES[name], model) for model in models if model]
+    assert growth(runs) <= 2 + TOLERANCE
+
+
+def test_pruning_is_linear_in_what_one_node_reads(tmp_path: Path) -> None:
+    """Every node goes but the last, which read all of them."""
+    models: list[Model] = []
+    for size in SIZES:
+        path = tmp_path / f"fan-{size}.yaml"
+        every = ", ".join(f"a{i}" for i in range(5 * size))
+        path.write_text(
+            "topology: fan\n"
+            "parameters: {levels: {levels: 3..3}, channels: 8}\n"
+            "defaults: {node: {fuse: sum, block: conv-norm}}\n"
+            "nodes:\n"
+            f"  - {{for: i in 0..{5 * size - 1}, level: 3, name: a<i>, from: in3}}\n"
+            f"  - {{name: out3, level: 3, from: [{every}, {{name: again, from: in3}}]}}\n"
+            "outputs: out3\n"
+        )
+        models.append(compile_spec(str(path)).written)
+    done = run_pass(PruneSingleInput(), models[0])
+    assert done.rewrites == 5 * SIZES[0] + 1
+    runs = [partial(run_pass, PruneSingleInput(), model) for model in models]
     assert growth(runs) <= 2 + TOLERANCE
 
 
