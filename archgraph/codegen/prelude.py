@@ -261,6 +261,18 @@ def avg_pool_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     return F.avg_pool2d(x, kernel, stride, padding, ceil_mode=True, count_include_pad=False)
 
 
+def adaptive_max_pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Max pooling to a size, in the windows of `F.adaptive_max_pool2d`, which export fixes."""
+    for axis in (2, 3):
+        length, count = x.shape[axis], size[axis - 2]
+        cell = torch.arange(count, device=x.device)[:, None]
+        first, end = cell * length // count, ((cell + 1) * length + count - 1) // count
+        reach = torch.arange((length + count - 1) // count + 1, device=x.device)
+        places = torch.minimum(first + reach, end - 1)
+        x = x.index_select(axis, places.flatten()).unflatten(axis, places.shape).amax(axis + 1)
+    return x
+
+
 def grouped_softmax(x: Tensor, groups: int) -> Tensor:
     """Softmax over the channels of each group."""
     found: Tensor = x.unflatten(1, (groups, -1)).softmax(dim=2)

@@ -25,8 +25,8 @@ MODULE_ATTRIBUTES = frozenset(
 # What generated modules use themselves.
 OWN_NAMES = frozenset(
     """self features x torch nn F Tensor cells super levels in_levels channels in_channels
-    size_multiple spec_hash clear pop keys items values update attend_positions avg_pool_same
-    check_size grouped_softmax halved_size max_pool_same pad_same reassemble_windows
+    size_multiple spec_hash clear pop keys items values update adaptive_max_pool attend_positions
+    avg_pool_same check_size grouped_softmax halved_size max_pool_same pad_same reassemble_windows
     sine_positions""".split()
 )
 RESERVED = MODULE_ATTRIBUTES | OWN_NAMES

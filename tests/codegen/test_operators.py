@@ -7,10 +7,12 @@ from itertools import product
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archgraph.analysis import cost, level_size, map_size, size_multiple
+from archgraph.codegen import emit, load_module, prelude
 from archgraph.codegen.forms import form_of, literals, size_check
 from archgraph.codegen.interpreter import Interpreter
 from archgraph.codegen.prelude import check_size
@@ -72,6 +74,17 @@ def test_sizes_are_those_of_the_level(case: Case) -> None:
             (found,) = module(maps_of(graph, (height, width), batch=1))
         expected = map_size((height, width), case.result)
         assert found.shape == (1, case.result.channels, *expected), (height, width)
+
+
+@ALL
+def test_the_generated_module_is_the_interpreter(case: Case) -> None:
+    module = module_of(case)
+    built = load_module(emit(module.graph)).double().eval()
+    built.load_state_dict(module.state_dict())
+    multiple = size_multiple(module.graph)
+    features = maps_of(module.graph, (9 * multiple, 14 * multiple))
+    with torch.no_grad():
+        assert torch.equal(built(features)[0], module(features)[0])
 
 
 @ALL
@@ -172,13 +185,12 @@ def size_of(op: Op, size: int) -> int | None:
     try:
         form = form_of(op, [X])
         names: dict[str, object] = {"module": None}
-        case = Interpreter.__new__(Interpreter)
-        nn.Module.__init__(case)
+        known = {"torch": torch, "F": F, "nn": nn, **vars(prelude)}
         if form.module:
-            names["module"] = case._evaluate(str(form.module(literals(form))), {})
+            names["module"] = eval(str(form.module(literals(form))), known)
         names["x"] = torch.zeros(1, X.channels, size, size)
         operands = ["module", "x"] if form.module else ["x"]
-        found = case._evaluate(form.call(operands, literals(form)), names)
+        found = eval(form.call(operands, literals(form)), known, names)
     except RuntimeError:
         return None
     assert isinstance(found, Tensor)
@@ -202,7 +214,7 @@ PADDINGS: tuple[Padding, ...] = ("symmetric", "same", "valid")
 def test_a_window_is_accepted_iff_it_keeps_the_rule(kind: str, padding: Padding) -> None:
     # `symmetric` has no size of its own beyond stride 2, where it is always refused.
     strides = (1, 2) if padding == "symmetric" else (1, 2, 4)
-    for kernel, stride in product(range(1, 7), strides):
+    for kernel, stride in product(range(1, 6), strides):
         op: Op = {
             "conv": Conv(8, kernel, stride, padding=padding),
             "dilated": Conv(8, kernel, stride, 2, padding=padding),
@@ -210,19 +222,19 @@ def test_a_window_is_accepted_iff_it_keeps_the_rule(kind: str, padding: Padding)
             "avg-pool": AvgPool(kernel, stride, padding),
             "deform-conv": DeformConv(8, kernel, stride, padding=padding),
         }[kind]
-        sides = range(1, 21)
+        sides = range(1, 14)
         fits = {n for n in sides if size_of(op, n) == math.ceil(n / stride)}
         code = refused(op, X)
         if code:
             assert code == "E213"
-            multiples = [m for m in (1, 2, 4) if fits >= set(range(m, 21, m))]
+            multiples = [m for m in (1, 2, 4) if fits >= set(range(m, 14, m))]
             assert not multiples, f"{op} keeps the rule for multiples of {multiples[0]}"
             continue
         assert op.infer([X]) == FeatureType(X.level + stride.bit_length() - 1, 8)
         multiple = op.size_multiple([X])
-        assert fits >= set(range(multiple, 21, multiple)), op
+        assert fits >= set(range(multiple, 14, multiple)), op
         if multiple > 1:  # and no smaller one would do
-            assert not fits >= set(range(multiple // 2, 21, multiple // 2)), op
+            assert not fits >= set(range(multiple // 2, 14, multiple // 2)), op
 
 
 @pytest.mark.parametrize("kernel", range(1, 7))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archgraph.codegen.names import TAKEN
 from archgraph.codegen.prelude import (
     Conv2dSame,
     FastFusion,
@@ -16,6 +17,8 @@ from archgraph.codegen.prelude import (
     UnboundedFusion,
     max_pool_same,
 )
+from archgraph.codegen.snippets import definitions
+from archgraph.spec.names import OWN_NAMES
 
 
 def same_pads(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
@@ -91,3 +94,10 @@ def test_weights_follow_the_features_in_precision() -> None:
     for fusion in (FastFusion(2), SoftmaxFusion(2), UnboundedFusion(2)):
         x = torch.ones(1, 1, 2, 2, dtype=torch.bfloat16)
         assert fusion(x, x).dtype == torch.bfloat16
+
+
+def test_no_name_of_the_prelude_can_be_one_of_a_spec() -> None:
+    """Functions would be hidden by a variable of the same name; classes by a block's class."""
+    functions = {name for name, text in definitions().items() if text.startswith("def ")}
+    assert functions <= OWN_NAMES
+    assert set(definitions()) <= TAKEN

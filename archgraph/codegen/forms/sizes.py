@@ -35,7 +35,7 @@ def resize(op: Op, inputs: Sequence[FeatureType]) -> Form:
 
 def adaptive_pool(op: Op, inputs: Sequence[FeatureType]) -> Form:
     assert isinstance(op, AdaptivePool)
-    function = "F.adaptive_avg_pool2d" if op.mode == "mean" else "F.adaptive_max_pool2d"
+    function = "F.adaptive_avg_pool2d" if op.mode == "mean" else "adaptive_max_pool"
     slots = _halvings(op.halvings)
 
     def call(operands: Sequence[str], texts: Texts) -> str:

@@ -112,13 +112,13 @@ def deform_conv(op: Op, inputs: Sequence[FeatureType]) -> Form:
         arguments += [] if op.modulated else ["modulated=False"]
         return Constructed("DeformConv2d", tuple(arguments))
 
-    def call(operands: Sequence[str], texts: Texts) -> str:
+    def call(operands: Sequence[str], _: Texts) -> str:
         module, x = operands
-        if not same:
-            return f"{module}({x})"
-        return f"{module}(pad_same({x}, {texts['kernel']}, {texts['stride']}))"
+        return f"{module}(pad_same({x}, {op.kernel}, {op.stride}))" if same else f"{module}({x})"
 
-    structure = ("deform-conv", same, padded, op.bias, op.modulated)
+    # The slots of a module are known to its constructor only.
+    window = (op.kernel, op.stride) if same else ()
+    structure = ("deform-conv", same, padded, op.bias, op.modulated, *window)
     return Form(structure, call, module, slots, frozenset({"in_channels", "channels"}))
 
 
