@@ -18,7 +18,7 @@ TABLE = re.compile(
     r"^## (?P<section>.+)\n(?P<prose>(?:(?!## |\|).*\n)*)(?P<table>(?:\|.*\n)+)", re.M
 )
 # Codes that neither a text file nor a command line can cause.
-WITHOUT_EXAMPLE = {"E002", "E131", "E401", "E402", "E403", "E410", "E411", "E412"}
+WITHOUT_EXAMPLE = {"E002", "E131", "E401", "E402", "E403", "E410", "E412", "E413"}
 
 CODES = list(explanations())
 

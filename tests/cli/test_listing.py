@@ -84,8 +84,8 @@ def test_what_is_built_in(archgraph: Command) -> None:
     pool = archgraph("list", "max-pool").out
     assert pool.startswith("max-pool: operator\n")
     assert "  built in\n" in pool
-    assert "  kernel   number            required\n" in pool
-    assert "  padding  symmetric | same  symmetric\n" in pool
+    assert "  kernel   number                    required\n" in pool
+    assert "  padding  symmetric | same | valid  symmetric\n" in pool
     assert "  count  number  required\n" in archgraph("list", "repeat-cells").out
     assert "  slope  number  0.01\n" in archgraph("list", "leaky-relu").out
     assert "\ninputs\n  any number\n" in archgraph("list", "add").out
