@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archgraph.codegen.layout import Origin
+
 if TYPE_CHECKING:
     from torch import nn
 
 # By line of the text: the item that it computes, as its path inside the module, and its place.
-Origins = Mapping[int, tuple[str, str]]
+Origins = Mapping[int, Origin]
 
 
 def explained(file: str, origins: Origins) -> Callable[..., object]:
@@ -64,11 +66,8 @@ def _where(error: Exception, network: nn.Module, file: str, origins: Origins) ->
     if written and written[-1][0] is frames[-1]:
         item = _function(frames[-1], network, origins)
         path = ".".join(part for part in (path, item) if part)
-    places: list[str] = []
-    for frame, end in written:
-        place = _place(frame, end, file, origins)
-        if place and place not in places[:1]:
-            places.insert(0, place)
+    found = (_place(frame, end, file, origins) for frame, end in reversed(written))
+    places = list(dict.fromkeys(place for place in found if place))
     where = f"archgraph: in node '{path}'" if path else f"archgraph: in {type(network).__name__}"
     if places:
         where += f" ({', used at '.join(places)})"

@@ -26,17 +26,9 @@ if TYPE_CHECKING:
     Reduced = tuple[Callable[..., nn.Module], tuple[object, ...], object]
 
 
-def load_module(source: GeneratedSource, origins: Origins | None = None) -> nn.Module:
-    """Import the text and make one instance of its network, freshly initialised.
-
-    Args:
-        source: the text, and which of its classes is the network.
-        origins: for lines of the text, the item that the line computes, relative to its module,
-            and its place, such as `panet.yaml:13`; for the notes on errors. Without them, what
-            the source says of itself.
-    """
-    told = source.origins if origins is None else origins
-    program = import_program(source.text, source.class_name, told)
+def load_module(source: GeneratedSource) -> nn.Module:
+    """Import the text and make one instance of its network, freshly initialised."""
+    program = import_program(source.text, source.class_name, source.origins)
     network: nn.Module = getattr(program.module, source.class_name)()
     return network
 
@@ -77,7 +69,7 @@ def import_program(text: str, network: str, origins: Origins) -> Program:
     Args:
         text: the text of a generated file.
         network: the name of the class that is the whole network.
-        origins: what `load_module` takes.
+        origins: what its lines compute, and where the spec says so, for the notes on errors.
     """
     program = Program(text, network, origins)
     if program.name not in sys.modules:

@@ -4,20 +4,47 @@ from __future__ import annotations
 
 import gc
 import pickle
+import re
 import traceback
 import weakref
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from torch import Tensor, nn
 
 from archgraph.codegen import emit, load_module
+from archgraph.errors import Location
+from tests.codegen.golden_vectors import TF
 from tests.codegen.networks import Network
 
 NETWORK = Network("bifpn", {"levels": "3..5", "channels": 8, "cells": 2})
+NETWORKS = [
+    NETWORK,
+    Network("panet", {"levels": "3..5", "channels": 8, "in_channels": [4, 6, 10]}),
+    Network("fpn", {"levels": "3..4", "channels": 8, "in_channels": [4, 6], "settings": TF}),
+]
 
 
 def built() -> nn.Module:
-    """The network, with the places of its lines."""
+    """The network, freshly made."""
     return load_module(emit(NETWORK.compiled().operators.graph))
+
+
+def place(location: Location | None) -> str:
+    """`panet.yaml:13`."""
+    assert location
+    return f"{Path(location.file).name}:{location.line}"
+
+
+def places(path: str) -> str:
+    """Where the spec says what the node at `path` is: its own place, its node's, its cell's."""
+    graph = NETWORK.compiled().operators.graph
+    inner = place(graph[path].location) if path in graph else ""
+    cell = ".".join(path.split(".")[:2])
+    node = ".".join(path.split(".")[:3])
+    found = [inner, place(graph.scopes[node].location), place(graph.scopes[cell].location)]
+    return ", used at ".join(dict.fromkeys(each for each in found if each))
 
 
 def failure(module: nn.Module, *arguments: object) -> Exception:
@@ -43,25 +70,72 @@ def test_a_wrong_shape_names_the_node_its_places_and_the_line() -> None:
     error = failure(module, NETWORK.features((64, 64)))
     assert type(error) is RuntimeError
     (found,) = error.__notes__
-    assert found.splitlines() == [
-        "archgraph: in node 'cells.1.td4.block.depthwise'"
-        " (separable.yaml:34, used at panet.yaml:13, used at bifpn.yaml:3)",
-        "    line 51 of the generated source: x = self.depthwise(F.relu(x))",
-    ]
+    name = "cells.1.td4.block.depthwise"
+    where, line = found.splitlines()
+    assert where == f"archgraph: in node '{name}' ({places(name)})"
+    assert places(name).count("yaml:") == 3
+    text = "x = self.depthwise(F.relu(x))"
+    assert re.fullmatch(rf"    line \d+ of the generated source: {re.escape(text)}", line)
     shown = "".join(traceback.format_exception(error))
-    assert "\n    x = self.depthwise(F.relu(x))\n" in shown
+    assert f"\n    {text}\n" in shown
     assert shown.rstrip().endswith(found)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+def test_every_module_is_found(network: Network) -> None:
+    """Its name is that of the node in the graph, the first place that of the node."""
+    graph = network.compiled().operators.graph
+    module = load_module(emit(graph)).eval()
+    features = network.features((64, 64))
+
+    def fail(*_: object) -> None:
+        raise ValueError("on purpose")
+
+    found: dict[str, str] = {}
+    for path, child in module.named_modules():
+        if path in graph:
+            hook = child.register_forward_pre_hook(fail)
+            found[path] = note(module, features).splitlines()[0]
+            hook.remove()
+    assert len(found) >= 4
+    for path, where in found.items():
+        expected = f"archgraph: in node '{path}' ({place(graph[path].location)}"
+        assert where.startswith((f"{expected})", f"{expected}, used at ")), where
+
+
+class Flat(nn.Module):
+    """Gives a map that no function takes."""
+
+    def forward(self, x: Tensor, *_: Tensor) -> Tensor:
+        return x[0, 0, 0]
 
 
 def test_a_function_is_named_by_its_line() -> None:
     """What has no module has no frame of its own."""
     module = built()
-    features = NETWORK.features((64, 64))
-    features[2] = features[2][0]
-    first, second, *_ = note(module, features).splitlines()
-    # In td4 it is `inputs.in5.up`, in td3 `inputs.td4.up`; they share a class.
-    assert first == "archgraph: in node 'cells.0.td4' (panet.yaml:13, used at bifpn.yaml:3)"
+    module.get_submodule("cells.1").td3 = Flat()
+    first, second, *_ = note(module, NETWORK.features((64, 64))).splitlines()
+    name = "cells.1.out4.inputs.td3.down"
+    assert first == f"archgraph: in node '{name}' ({places(name)})"
+    assert "td3 = F.max_pool2d(td3, 3, 2, padding=1)" in second
+
+
+def test_a_function_of_several_nodes_is_not_given_the_name_of_the_first() -> None:
+    """In td4 it is `inputs.in5.up`, in td3 `inputs.td4.up`; they share a class."""
+    module = built()
+    module.get_submodule("cells.1").td4 = Flat()
+    first, second, *_ = note(module, NETWORK.features((64, 64))).splitlines()
+    assert first == f"archgraph: in node 'cells.1.td3' ({places('cells.1.td3')})"
     assert "above = F.interpolate(above, size=in_l.shape[-2:]," in second
+
+
+def test_the_place_is_that_of_the_module_not_of_the_whole_line() -> None:
+    module = built()
+    module.get_submodule("cells.1.td4.block").pointwise = nn.Conv2d(3, 8, 1)
+    first, second = note(module, NETWORK.features((64, 64))).splitlines()
+    name = "cells.1.td4.block.pointwise"
+    assert first == f"archgraph: in node '{name}' ({places(name)})"
+    assert second.endswith("x = self.norm(self.pointwise(x))")
 
 
 def test_an_error_in_a_helper_is_placed_where_the_node_calls_it() -> None:
@@ -69,15 +143,15 @@ def test_an_error_in_a_helper_is_placed_where_the_node_calls_it() -> None:
     features = NETWORK.features((64, 64))
     features[1] = features[1][:, :4]
     found = note(module, features)
-    assert found.startswith(
-        "archgraph: in node 'cells.0.td4.fuse' (panet.yaml:13, used at bifpn.yaml:3)\n"
-    )
+    name = "cells.0.td4.fuse"
+    assert found.startswith(f"archgraph: in node '{name}' ({places(name)})\n")
     assert "fused = fused + features[i]" in found
     assert found.endswith("map 1 (P4) has 4 channels, not 8: (1, 4, 4, 4)")
 
 
 def test_without_origins_names_are_known_all_the_same() -> None:
-    module = load_module(emit(NETWORK.compiled().operators.graph), {})
+    source = emit(NETWORK.compiled().operators.graph)
+    module = load_module(replace(source, origins={}))
     module.get_submodule("cells.1.out5.block").pointwise = nn.Conv2d(3, 8, 1)
     found = note(module, NETWORK.features((64, 64)))
     assert found.startswith("archgraph: in node 'cells.1.out5.block.pointwise'\n")
@@ -130,14 +204,14 @@ def test_an_error_that_comes_back_gets_its_note_once() -> None:
     for _ in range(2):
         assert failure(module, NETWORK.features((64, 64))) is raised
     (found,) = raised.__notes__
-    assert found.startswith("archgraph: in node 'cells.0.td3' (panet.yaml:13, ")
+    assert found.startswith("archgraph: in node 'cells.0.td3' (")
 
 
 def test_notes_travel_with_a_pickle() -> None:
     module = pickle.loads(pickle.dumps(built()))
     module.get_submodule("cells.1.td4.block").depthwise = nn.Conv2d(3, 8, 3)
-    places = "(separable.yaml:34, used at panet.yaml:13, used at bifpn.yaml:3)"
-    assert places in note(module, NETWORK.features((64, 64)))
+    name = "cells.1.td4.block.depthwise"
+    assert f"'{name}' ({places(name)})" in note(module, NETWORK.features((64, 64)))
 
 
 def test_a_failed_run_keeps_no_map_alive() -> None:
