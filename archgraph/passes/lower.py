@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import ClassVar
 
 from archgraph.errors import ArchgraphError, Diagnostic, SpecError, suggest
@@ -53,6 +55,9 @@ class _Lowering:
         self.latest_anywhere: dict[int, str] = {}
         self.types = PyramidTypes(model)
         self.entering = _entering(model.graph, self.types)
+        # How many nodes have a set of weights, and what the first of them is made of.
+        self.sharers = Counter(node.weights for node in model.graph)
+        self.structures: dict[str, tuple[str, object]] = {}
         # The values of nodes that have several, by name.
         self.results: dict[str, Results] = {}
 
@@ -63,8 +68,10 @@ class _Lowering:
         for node in self.source.order():
             if node.name not in needed and not isinstance(node.op, Input):
                 continue
+            before = len(self.builder.types)
             try:
                 self.values[node.name] = self._node(node)
+                self._check_shared(node, before)
             except ArchgraphError as error:
                 found.extend(error.diagnostics)
                 self._stand_in(node)
@@ -82,6 +89,31 @@ class _Lowering:
             scopes = self.graph.scopes.items()
             self.graph.scopes = {path: scope for path, scope in scopes if path in prefixes}
         return Model(self.graph, self.builder.blocks)
+
+    def _check_shared(self, node: Node, before: int) -> None:
+        """Nodes with one set of weights are the same in structure.
+
+        Raises:
+            SpecError: E217, this one differs from an earlier one.
+        """
+        if self.sharers[node.weights] < 2:
+            return
+        types = self.builder.types
+        made = list(islice(reversed(types), len(types) - before))[::-1]
+        position = {name: i for i, name in enumerate(made)}
+        structure = [
+            (
+                self.graph[name].weights,
+                self.graph[name].op,
+                [position.get(edge.source) for edge in self.graph.inputs(name)],
+            )
+            for name in made
+        ]
+        first, expected = self.structures.setdefault(node.weights, (node.name, structure))
+        if structure != expected:
+            message = f"'{node.name}' shares the weights '{node.weights}' of '{first}', but is not"
+            hint = "what shares weights has equal operators, widths and conditions"
+            raise SpecError(Diagnostic("E217", f"{message} the same", node.location, hint))
 
     def _misplaced(self, label: str, name: str) -> Iterator[Diagnostic]:
         """An output whose level only its block could tell, and that has another one."""

@@ -62,21 +62,22 @@ class Operands:
     def _entry(self, draft: Draft, form: str | EdgeModel, where: Location | None) -> None:
         if isinstance(form, str):
             self.expansion.spend(1, where)
-            self._operand(draft, form, None, draft.names, where)
+            self._operand(draft, _parsed(form, where), None, draft.names, where)
             return
-        loop = loop_of(form.for_, form)
+        loop, where = loop_of(form.for_, form), form.at("from")
+        entry = _parsed(form.from_, where)
         for names in self.expansion.rounds(loop, draft.names, form.at("for")):
-            self._operand(draft, form.from_, form, names, form.at("from"))
+            self._operand(draft, entry, form, names, where)
 
     def _operand(
         self,
         draft: Draft,
-        text: str,
+        entry: Entry,
         model: EdgeModel | None,
         names: Names,
         where: Location | None,
     ) -> None:
-        source = self._source(draft, text, names, where)
+        source = self._choose(entry, draft, names, where)
         if source is None:
             return
         name = None
@@ -116,16 +117,10 @@ class Operands:
             raise SpecError(fault)
         text, where = (model.from_, model.at("from")) if model else (form, ports.at(port))
         self.expansion.spend(1, where)
-        source = self._source(draft, str(text), draft.names, where)
+        source = self._choose(_parsed(str(text), where), draft, draft.names, where)
         if source is not None:
             place = ports.key_at(port)
             draft.edges.append(ExpandedEdge(source, port, model, draft.names, where, port, place))
-
-    def _source(self, draft: Draft, text: str, names: Names, where: Location | None) -> str | None:
-        if len(text) > MAX_ENTRY:
-            message = f"an entry of {len(text):,} characters; at most {MAX_ENTRY}"
-            raise SpecError(Diagnostic("E304", message, where))
-        return self._choose(parse_entry(text, where), draft, names, where)
 
     def _choose(
         self, entry: Entry, draft: Draft, names: Names, where: Location | None
@@ -190,6 +185,13 @@ class Operands:
         """Whether a node is reported, or will be: it has one value, and no level."""
         draft = self.expansion.drafts.get(owner_of(source))
         return draft is not None and (draft.faulty or (draft.level is None and "." not in source))
+
+
+def _parsed(text: str, where: Location | None) -> Entry:
+    if len(text) > MAX_ENTRY:
+        message = f"an entry of {len(text):,} characters; at most {MAX_ENTRY}"
+        raise SpecError(Diagnostic("E304", message, where))
+    return parse_entry(text, where)
 
 
 def level_unknown(name: str, sources: list[str], where: Location | None) -> Diagnostic:
