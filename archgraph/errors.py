@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
-# How many characters of a source line an excerpt shows.
-EXCERPT = 200
+# How many characters of a source line an excerpt shows, and of a message a reader gets.
+EXCERPT, LONGEST = 200, 1000
 
 
 class Severity(Enum):
@@ -46,7 +46,7 @@ class Location:
     text: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{visible(self.file)}:{self.line}:{self.column}"
 
     def narrowed(self, offset: int, length: int) -> Location:
         """The part of this span that starts `offset` characters in, `length` characters long."""
@@ -73,13 +73,20 @@ class Location:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake: its code, where it is, what is wrong, and what to do about it."""
+    """One mistake: its code, where it is, what is wrong, and what to do about it.
+
+    Messages quote what users write. They stay one line of visible characters, and short.
+    """
 
     code: str
     message: str
     location: Location | None = None
     hint: str = ""
     severity: Severity = Severity.ERROR
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", _shortened(visible(self.message)))
+        object.__setattr__(self, "hint", _shortened(visible(self.hint)))
 
     def __str__(self) -> str:
         return self.render()
@@ -116,10 +123,27 @@ class Diagnostic:
         return (where.file, where.line, where.column, self.code, self.message)
 
 
+def visible(text: str) -> str:
+    """The text with everything escaped that a terminal would not show as it is."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _shortened(text: str) -> str:
+    """The text without its middle, if it is longer than anybody reads."""
+    cut = LONGEST // 3
+    return text if len(text) <= LONGEST else f"{text[: 2 * cut]} ... {text[-cut:]}"
+
+
 def _excerpt(location: Location) -> list[str]:
     """The source line and a line of carets under the span, tabs kept so that both line up."""
     number = str(location.line)
-    text = location.text.rstrip()
+    # One character for one, so that the carets stand where they should.
+    text = "".join(
+        c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}"
+        for c in location.text.rstrip()
+    )
     start = location.column - 1
     end = max(location.end_column - 1, start + 1)
     end = max(min(end, len(text)), start + 1)

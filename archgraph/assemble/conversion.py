@@ -74,7 +74,7 @@ class BlockConverter:
             self.variadic,
             self._outputs(),
             self.blocks.settings(document.settings),
-            document.doc,
+            document.doc.strip(),
             document.at(document.kind),
             {name: self._variant(name, definitions) for name in document.variants},
         )

@@ -106,7 +106,7 @@ class _Assembler:
             tuple(given.name for given in self.topology.inputs),
             tuple(name for name, _ in self.topology.outputs.values()),
             self.document.at(self.document.kind),
-            self.document.doc,
+            self.document.doc.strip(),
         )
 
     def _keep(self, part: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
@@ -129,7 +129,8 @@ class _Assembler:
             op = self._keep(self.ops.use, node, level, names)
         else:
             op = self._keep(self.ops.fuse, node, level, names)
-        known = [edge for edge in edges if edge]
+        # A result of a faulty node is not there, which is no mistake of who reads it.
+        known = [edge for edge in edges if edge and edge.source in self.graph]
         weights = node.share or node.name
         stand_in = op or Input(level, 1)
         self.graph.add(Node(node.name, stand_in, "", weights, node.location), known)

@@ -37,7 +37,7 @@ def place(location: Location | None) -> str:
     if location is None:
         return ""
     name = location.file.rpartition("/")[2]
-    shown = "".join(c if c.isprintable() else "?" for c in name)
+    shown = "".join(c if c.isalnum() or c in "._-+ " else "?" for c in name)
     return f"{shown}:{location.line}"
 
 

@@ -12,6 +12,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from archgraph.errors import visible
+
 WIDTH = 100
 INDENT = "    "
 # The path of an item in its module, and `file.yaml:line` (empty where no file says it).
@@ -258,6 +260,5 @@ def docstring(paragraphs: Sequence[str], depth: int) -> str:
 
 
 def _escape(text: str) -> str:
-    plain = " ".join(text.split())
-    safe = plain.encode("ascii", "backslashreplace").decode() if not plain.isprintable() else plain
-    return safe.replace("\\", "\\\\").replace('"', "'")
+    plain = visible(" ".join(text.split()))
+    return plain.replace("\\", "\\\\").replace('"', "'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ def camel(name: str) -> str:
 
 def name_classes(groups: Sequence[ModuleClass]) -> None:
     """The largest group of a block takes its name; others add what tells them apart."""
-    taken = set(TAKEN)
+    taken = set(TAKEN).union(dir(builtins))
     order = {id(group): i for i, group in enumerate(groups)}
     by_size = sorted(groups, key=lambda g: (not g.is_root, -len(g.members), order[id(g)]))
     first: dict[str, ModuleClass] = {}
