@@ -226,7 +226,7 @@ def test_random_specs(spec: RandomSpec) -> None:
 
 # Shrinking a rare failure would take longer than the run itself, and the spec is printed anyway.
 @pytest.mark.slow
-@settings(max_examples=400, suppress_health_check=QUIET, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=1000, suppress_health_check=QUIET, phases=[Phase.explicit, Phase.generate])
 @given(spec=random_specs())
 def test_many_random_specs(spec: RandomSpec) -> None:
     check_all(spec)
