@@ -46,7 +46,8 @@ def emit(graph: Graph) -> GeneratedSource:
     """The source of a graph at stage OPERATORS: imports torch only, same bytes everywhere.
 
     Raises:
-        CodegenError: E410 the graph is at another stage, E412 a module cannot have its name.
+        CodegenError: E410 the graph is at another stage, E412 a module cannot have its name,
+            E413 what was printed is not the graph.
     """
     if graph.stage is not Stage.OPERATORS:
         message = f"graph '{graph.name}' is at stage {graph.stage.value}; source needs operators"

@@ -204,11 +204,11 @@ def added_across(graph: Graph, random: Random) -> Graph | None:
         if sources and users:
             other = graph.copy()
             edges = [Edge(node.name, "x"), Edge(random.choice(sources), "tap")]
-            path = f"{node.scope}." if node.scope else ""
-            other.add(Node(f"{path}tapped", Add(), node.scope), edges)
+            tapped = (f"{node.scope}." if node.scope else "") + f"tapped{len(graph)}"
+            other.add(Node(tapped, Add(), node.scope), edges)
             user, position = random.choice(users)
             inputs = list(graph.inputs(user))
-            inputs[position] = replace(inputs[position], source=f"{path}tapped")
+            inputs[position] = replace(inputs[position], source=tapped)
             other.set_inputs(user, inputs)
             return other if is_valid(other) else None
     return None
