@@ -36,8 +36,8 @@ GATES = (
     Gate("format", ("ruff", "format", "--check", ".")),
     Gate("lint", ("ruff", "check", ".")),
     Gate("types", ("mypy", "--strict")),
-    Gate("tests", ("pytest", "-q")),
-    Gate("slow", ("pytest", "-q", "-m", "slow"), accepted=(0, NO_TESTS_COLLECTED)),
+    Gate("tests", ("pytest", "-q", "-n", "auto")),
+    Gate("slow", ("pytest", "-q", "-m", "slow", "-n", "auto"), accepted=(0, NO_TESTS_COLLECTED)),
 )
 
 
