@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar
 
-from archgraph.errors import ArchgraphError, Diagnostic, SpecError, suggest
+from archgraph.errors import ArchgraphError, Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import Step, Value
 from archgraph.ir import Edge, FeatureType, Graph, Model, Node, Scope, Settings, Stage
 from archgraph.ir.pyramid import Fuse, Input, Result, Use
@@ -32,7 +32,8 @@ class Lower(Pass):
     1. Names follow the spec: `<node>.inputs.<edge>`, `<node>.fuse`, `<node>.block`; a `use`
        node whose block needs no resampling stands at its own name.
     2. An `up` step measures a value of the target level: an operand of the same node if there
-       is one, else the latest such value, of the cell itself if it has one.
+       is one, else the latest such value, of the cell itself if it has one, else an operand
+       that came down to this level.
     3. Nodes that no output needs are left out.
     """
 
@@ -76,8 +77,7 @@ class _Lowering:
                 found.extend(error.diagnostics)
                 self._stand_in(node)
             if self.values[node.name] in self.builder.types:  # else it has several values
-                level = self._type(node.name).level
-                self.latest[node.scope, level] = self.latest_anywhere[level] = node.name
+                self._remember(node)
         outputs = self.source.outputs.items()
         found += [d for label, name in outputs for d in self._misplaced(label, name)]
         if found:
@@ -94,7 +94,7 @@ class _Lowering:
         """Nodes with one set of weights are the same in structure.
 
         Raises:
-            SpecError: E217, this one differs from an earlier one.
+            SpecError: E219, this one differs from an earlier one.
         """
         if self.sharers[node.weights] < 2:
             return
@@ -113,7 +113,13 @@ class _Lowering:
         if structure != expected:
             message = f"'{node.name}' shares the weights '{node.weights}' of '{first}', but is not"
             hint = "what shares weights has equal operators, widths and conditions"
-            raise SpecError(Diagnostic("E217", f"{message} the same", node.location, hint))
+            raise SpecError(Diagnostic("E219", f"{message} the same", node.location, hint))
+
+    def _remember(self, node: Node) -> None:
+        """Let later `up` steps measure a node, unless its size is not that of its level."""
+        x = self._type(node.name)
+        if not x.loose:
+            self.latest[node.scope, x.level] = self.latest_anywhere[x.level] = node.name
 
     def _misplaced(self, label: str, name: str) -> Iterator[Diagnostic]:
         """An output whose level only its block could tell, and that has another one."""
@@ -165,7 +171,7 @@ class _Lowering:
     def _fuse(self, node: Node, op: Fuse) -> str:
         context = self._context(node, op.settings, {"level": op.level, "channels": op.channels})
         self._open_scope(node)
-        operands = [self._edge(node, edge, op.level, context) for edge in self._edges(node)]
+        operands = [value for _, value in self._operands(node, op.level, context)]
         value = fuse(self.builder, op, operands, Path(node.name, node.weights), context)
         result = self.builder.types[value]
         channels = op.channels
@@ -194,7 +200,7 @@ class _Lowering:
         bare = not op.block and not any(_has_steps(edge) for edge in edges)
         if not bare:
             self._open_scope(node)
-        operands = [(edge.name, self._edge(node, edge, op.level, context)) for edge in edges]
+        operands = self._operands(node, self._target(node, op), context)
         here = Path(node.name, node.weights)
         outer = replace(context, scope=node.scope) if bare else context
         results = self.builder.chain(op.use, operands, here if bare else here.child("use"), outer)
@@ -226,8 +232,20 @@ class _Lowering:
     def _edges(self, node: Node) -> tuple[Edge, ...]:
         return self.source.inputs(node.name)
 
-    def _edge(self, node: Node, edge: Edge, level: int, context: Context) -> str:
-        """The operand that an edge hands to its node."""
+    def _operands(self, node: Node, level: int, context: Context) -> list[tuple[str, str]]:
+        """What a node reads, by the names of its edges, each value brought to `level`."""
+        edges = self._edges(node)
+        carried: dict[str, str] = {}
+        # Where nothing else has the level, an operand that came down to it is measured.
+        measured = self._like(node, level) is not None
+        for edge in edges if measured else sorted(edges, key=lambda edge: bool(edge.steps.up)):
+            carried[edge.name] = self._edge(node, edge, level, context, carried)
+        return [(edge.name, carried[edge.name]) for edge in edges]
+
+    def _edge(
+        self, node: Node, edge: Edge, level: int, context: Context, carried: Mapping[str, str]
+    ) -> str:
+        """The operand that an edge hands to its node; `carried` are those that it has already."""
         x = self.values[edge.source]
         here = Path(node.name, node.weights).child("inputs").child(edge.name)
         path = here.call
@@ -242,29 +260,42 @@ class _Lowering:
         if steps.down:
             x = self._chain(steps.down, x, here.child("down"), context)
         if steps.up:
-            if isinstance(node.op, Use):
-                level = self._target(node, edge)
-            like = self._like(node, level)
-            if like is None:
-                message = f"nothing of level {level} exists yet whose size 'up' could take"
-                raise SpecError(Diagnostic("E203", message, where))
-            target = self.values[like]
-            aliases = {target: self.source[like].local_name, **context.aliases}
+            alias, target = self._measured(node, level, carried, where)
+            aliases = {target: alias, **context.aliases}
             context = replace(context, like=target, aliases=aliases)
             x = self._chain(steps.up, x, here.child("up"), context)
         self._close_scope(path, x)
         return x
 
-    def _target(self, node: Node, edge: Edge) -> int:
-        """The level at which a `use` node takes an operand: its block may have a stride."""
-        position = self._edges(node).index(edge)
-        target = self.types.carried(node.name)[position].target
-        return self._type(edge.source).level if target is None else target
+    def _target(self, node: Node, op: Use) -> int:
+        """The level at which a `use` node takes its operands: its block may have a stride."""
+        if not any(edge.steps.up for edge in self._edges(node)):
+            return op.level
+        targets = [each.target for each in self.types.carried(node.name)]
+        return next((target for target in targets if target is not None), op.level)
+
+    def _measured(
+        self, node: Node, level: int, carried: Mapping[str, str], where: Location | None
+    ) -> tuple[str, str]:
+        """The value whose size an `up` step takes, after the name under which the node knows it.
+
+        Raises:
+            SpecError: E203, there is none of this level.
+        """
+        like = self._like(node, level)
+        if like is not None:
+            return self.source[like].local_name, self.values[like]
+        for name, value in carried.items():
+            if self.builder.types[value].level == level and not self.builder.types[value].loose:
+                return name, value
+        message = f"nothing of level {level} exists yet whose size 'up' could take"
+        raise SpecError(Diagnostic("E203", message, where))
 
     def _like(self, node: Node, level: int) -> str | None:
         """A PYRAMID node of the target level whose size an `up` step can take."""
         for edge in self._edges(node):
-            if self._type(edge.source).level == level:
+            x = self._type(edge.source)
+            if x.level == level and not x.loose:
                 return edge.source
         here = (node.scope, level)
         entering = self.entering.get(here)

@@ -97,6 +97,8 @@ class Expansion:
             message = f"the loop variable '{loop.variable}' hides a name of the document"
             raise SpecError(Diagnostic("E104", message, where))
         for value in loop.values(names):
+            if self.stopped:  # by a loop in this one
+                return
             self.spend(1, where)
             yield names.new_child({loop.variable: value})
 
