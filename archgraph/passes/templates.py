@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from archgraph.errors import SpecError
 from archgraph.expressions import Definitions, Expression, parse_expression
 from archgraph.ir import Block, BlockNode, Template
+from archgraph.ir.signature import SPLIT
 
 
 def template_of(block: Block) -> Template:
@@ -51,9 +54,23 @@ def _said(node: BlockNode) -> list[tuple[str, Expression]]:
             found.append((f"{prefix}.when", step.when))
         if step.repeat:
             found.append((f"{prefix}.repeat", step.repeat))
+        arguments: list[tuple[str, Expression]] = []
         for argument in step.arguments:
             try:
-                found.append((f"{prefix}.{argument.key}", parse_expression(argument.text)))
+                arguments.append((argument.key, parse_expression(argument.text)))
             except SpecError:
                 continue  # a word
+        if step.use == SPLIT:
+            arguments = list(_parts(arguments))
+        found += [(f"{prefix}.{key}", expression) for key, expression in arguments]
     return found
+
+
+def _parts(widths: Sequence[tuple[str, Expression]]) -> Iterator[tuple[str, Expression]]:
+    """The fields of the `slice` for each part of a `split`."""
+    before: list[str] = []
+    for part, width in widths:
+        yield f"{part}.channels", width
+        if before:
+            yield f"{part}.start", parse_expression(" + ".join(before))
+        before.append(f"({width.text})")

@@ -227,6 +227,8 @@ def test_sizes_that_halve_oddly_fit_in_every_topology() -> None:
     more = {"gfpn": {"columns": 3}, "nas-fpn": {"cells": 1}, "fpg": {"pathways": 2}}
     for name in names:
         module = build(name, **small, **more.get(name, {})).eval()
+        assert isinstance(module.in_levels, tuple)
+        assert isinstance(module.levels, tuple)
         size = [(-(-200 // 2**level), -(-150 // 2**level)) for level in range(10)]
         features = [torch.randn(1, 8, *size[level]) for level in module.in_levels]
         outputs = module(features)
