@@ -25,11 +25,12 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__init__",),  # the public names
     ("train", "scaling"),
-    ("compiler",),
+    ("compiler", "plugins"),
     ("assemble", "passes", "weights", "codegen", "export", "render", "importers"),
     ("analysis",),
     ("spec", "ir", "detect"),
     ("expressions",),
+    ("entry_points",),
     ("errors",),
 )
 NARROWER: dict[str, frozenset[str]] = {"detect": frozenset({"errors"})}
