@@ -26,11 +26,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__init__",),  # the public names
     ("train", "scaling"),
     ("compiler", "plugins"),
-    ("assemble", "passes", "weights", "codegen", "export", "render", "importers"),
+    ("assemble", "passes", "weights", "codegen", "export", "render", "importers", "entry_points"),
     ("analysis",),
     ("spec", "ir", "detect"),
     ("expressions",),
-    ("entry_points",),
     ("errors",),
 )
 NARROWER: dict[str, frozenset[str]] = {"detect": frozenset({"errors"})}
