@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         emit_source,
     )
     from archgraph.errors import ArchgraphError, Diagnostic
+    from archgraph.plugins import fusion, operator, topology_pass
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,6 +32,9 @@ __all__ = [
     "check_spec",
     "compile_spec",
     "emit_source",
+    "fusion",
+    "operator",
+    "topology_pass",
 ]
 
 
@@ -43,6 +47,10 @@ def __getattr__(name: str) -> object:
         from archgraph import errors
 
         return getattr(errors, name)
+    if name in ("fusion", "operator", "topology_pass"):
+        from archgraph import plugins
+
+        return getattr(plugins, name)
     if name in __all__:
         from archgraph import compiler
 

@@ -21,6 +21,7 @@ from archgraph.assemble import (
     pass_steps,
     split_settings,
 )
+from archgraph.entry_points import load_plugins
 from archgraph.errors import ArchgraphError, Diagnostic, Severity, SpecError
 from archgraph.ir import Model, verify
 from archgraph.passes import Lower, Pass, PassResult, ResolveEdges, make_passes, run_pipeline
@@ -95,6 +96,7 @@ def compile_spec(
         PassError: a pass refuses this graph.
         InputOutputError: a file cannot be read.
     """
+    load_plugins()
     library = library or Library()
     document = library.document(*library.open(reference))
     if not isinstance(document, TopologyDocument):
@@ -118,6 +120,7 @@ def check_spec(
     Raises:
         InputOutputError: a file cannot be read.
     """
+    load_plugins()
     library = library or Library()
     found: list[Diagnostic] = []
     try:

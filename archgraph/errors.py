@@ -15,9 +15,11 @@ other exception that leaves the public API is a bug.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import ClassVar
 
 # How many characters of a source line an excerpt shows, and of a message a reader gets.
@@ -204,6 +206,13 @@ class InputOutputError(ArchgraphError):
     """A file cannot be read or written."""
 
     exit_code: ClassVar[int] = 3
+
+
+def failure_of(error: BaseException) -> str:
+    """What somebody else's code raised, and where, on one line."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{said} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else said
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:

@@ -43,6 +43,7 @@ from archgraph.spec import Library, Located, StepParameter
 from archgraph.spec.documents import Document
 from archgraph.spec.names import OWN_NAMES
 from archgraph.spec.reader import read_documents
+from tests.plugin_tables import kept_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -110,7 +111,7 @@ class Reader:
     def run(self, source: str, line: int) -> str | None:
         importlib.invalidate_caches()
         # Blank lines before it let a traceback point into the document.
-        code = compile("\n" * line + source, "snippet", "exec")
+        code = compile("\n" * line + source, "snippet", "exec", dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as output:
             exec(code, self.names)
         self.printed = output.getvalue()
@@ -190,7 +191,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     before = set(sys.modules)
-    yield Reader(tmp_path)
+    with kept_tables():
+        yield Reader(tmp_path)
     for name in set(sys.modules) - before:
         origin = getattr(sys.modules[name], "__file__", None)
         if origin and Path(origin).is_relative_to(tmp_path):

@@ -25,8 +25,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__init__",),  # the public names
     ("train", "scaling"),
-    ("compiler",),
-    ("assemble", "passes", "weights", "codegen", "export", "render", "importers"),
+    ("compiler", "plugins"),
+    ("assemble", "passes", "weights", "codegen", "export", "render", "importers", "entry_points"),
     ("analysis",),
     ("spec", "ir", "detect"),
     ("expressions",),

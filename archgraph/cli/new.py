@@ -120,9 +120,11 @@ def _check_name(kind: Kind, name: str) -> None:
     Raises:
         UsageError: E105.
     """
+    from archgraph.entry_points import load_plugins
     from archgraph.ir.signature import BUILTIN_NAMES
     from archgraph.spec.names import DOCUMENT_NAME
 
+    load_plugins()
     hint = ""
     if not DOCUMENT_NAME.match(name):
         hint = "names of documents are letters, digits, '-' and '_', and start with a letter"

@@ -33,7 +33,8 @@ class Entry:
 
     Attributes:
         kind: `block`, `topology`, `operator`, `fusion`, `pass`, `activation` or `setting`.
-        origin: the file and line of a document, else `built in`.
+        origin: the file and line of a document, the Python module of what a plugin adds, else
+            `built in`.
         variants: the named rows of a document, each with what it says.
     """
 
@@ -63,8 +64,10 @@ def groups() -> Mapping[str, str]:
 
 def vocabulary(library: Library) -> Iterator[Entry]:
     """Every name of the library and of the compiler, by kind."""
+    from archgraph.entry_points import load_plugins
     from archgraph.spec import KINDS
 
+    load_plugins()
     documents = [library.open(name) for name in sorted(library.names())]
     entries = [entry_of(library, file, name) for file, name in documents]
     for kind in KINDS:
@@ -187,7 +190,7 @@ def _operators() -> Iterator[Entry]:
         several = operator.arity[1] != 1
         inputs = operator.ports or (("any number",) if several else ("x",))
         doc = _first_sentence(operator)
-        yield Entry("operator", name, doc, parameters=tuple(parameters), inputs=inputs)
+        yield Entry("operator", name, doc, _origin(operator), "", tuple(parameters), inputs)
     yield Entry("operator", SPLIT, SPLITS, inputs=("x",), outputs=("one for each argument",))
 
 
@@ -198,6 +201,7 @@ def _kind(hint: type, words: Sequence[str]) -> str:
 def _fusions() -> Iterator[Entry]:
     from archgraph.expressions import Step
     from archgraph.ir.signature import AVERAGE, FUSIONS, fusion_kinds
+    from archgraph.plugins import FUSION_ORIGINS
 
     operators = {entry.name: entry for entry in _operators()}
     for name, step in FUSIONS.items():
@@ -205,7 +209,8 @@ def _fusions() -> Iterator[Entry]:
         operator = operators[step.use]
         parameters = [p for p in operator.parameters if p.name in open_options]
         meaning = AVERAGED if name == AVERAGE else f"{step.text}: {operator.doc}"
-        yield Entry("fusion", name, meaning, parameters=tuple(parameters))
+        origin = FUSION_ORIGINS.get(name, BUILT_IN)
+        yield Entry("fusion", name, meaning, origin, parameters=tuple(parameters))
 
 
 def _passes() -> Iterator[Entry]:
@@ -217,7 +222,8 @@ def _passes() -> Iterator[Entry]:
             Parameter(f.name, "number", None if f.default is MISSING else _text(f.default))
             for f in options
         ]
-        yield Entry("pass", name, _first_sentence(kind), parameters=tuple(parameters))
+        doc = _first_sentence(kind)
+        yield Entry("pass", name, doc, _origin(kind), parameters=tuple(parameters))
 
 
 def _activations() -> Iterator[Entry]:
@@ -240,6 +246,12 @@ def _settings() -> Iterator[Entry]:
         kind = "step" if isinstance(value, Step) else "true or false" if key == "bias" else "word"
         doc = describe(SettingsModel.__name__, key).rstrip(".")
         yield Entry("setting", key, doc, parameters=(Parameter(key, kind, default),))
+
+
+def _origin(kind: type) -> str:
+    """The Python module of what a plugin adds."""
+    package = __name__.partition(".")[0]
+    return BUILT_IN if kind.__module__.startswith(f"{package}.") else kind.__module__
 
 
 def _first_sentence(kind: type) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archgraph.codegen.formula import evaluated, matches, parsed, python_text, run, words
-from archgraph.codegen.names import RESERVED_PARAMETERS, input_names
+from archgraph.codegen.names import input_names, reserved_parameters
 from archgraph.codegen.outline import BORROWED, Outline
 from archgraph.expressions import Value
 
@@ -95,7 +95,7 @@ class Context:
         known = all(
             name in row and isinstance(row[name], bool | int | float) for row in self.arguments
         )
-        return known and name.isidentifier() and name not in RESERVED_PARAMETERS
+        return known and name.isidentifier() and name not in reserved_parameters()
 
     def _default(self, name: str, column: Sequence[object]) -> str:
         expression = parsed(self.defaults.get(name) or "")

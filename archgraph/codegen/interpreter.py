@@ -6,6 +6,7 @@ No structure, no sharing of code with the printer beyond the forms themselves.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from archgraph.codegen import prelude
 from archgraph.codegen.forms import form_of, literals
+from archgraph.codegen.snippets import ADDED
 from archgraph.ir import FeatureType, Graph, verify
 from archgraph.ir.pyramid import Input
 
@@ -64,7 +66,7 @@ class Interpreter(nn.Module):
 
     def _evaluate(self, text: str, names: Mapping[str, object]) -> object:
         # The text comes from the table of forms and holds checked numbers only.
-        known = {"torch": torch, "F": F, "nn": nn, **vars(prelude), **names}
+        known = {"torch": torch, "F": F, "nn": nn, **_definitions(*ADDED.values()), **names}
         return eval(text, known)
 
     def _input_types(self, name: str) -> list[FeatureType]:
@@ -79,3 +81,12 @@ class Interpreter(nn.Module):
                 owner.add_module(part, nn.Module())
             owner = owner.get_submodule(part)
         owner.add_module(last, module)
+
+
+@cache
+def _definitions(*texts: str) -> Mapping[str, object]:
+    """The names of the prelude, and those of the definitions that plugins bring."""
+    known = dict(vars(prelude))
+    # Annotations stay texts, as in a generated file.
+    exec("\n\n".join(["from __future__ import annotations", *texts]), known)
+    return known

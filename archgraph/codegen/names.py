@@ -15,12 +15,19 @@ from archgraph.spec.names import RESERVED
 if TYPE_CHECKING:
     from archgraph.codegen.classes import ModuleClass
 
-# Names that a generated class may not take: imports and the prelude.
-TAKEN = frozenset({"Tensor", "F", "Any", "nn", *definitions()})
-# Names that no parameter may take: generated code says them, or every module has them.
-RESERVED_PARAMETERS = RESERVED | TAKEN | {"_", "float", "int", "list", "range", "tuple", "bool"}
-RESERVED_PARAMETERS |= {"math", "min", "max", "abs", "round", "str"}
-RESERVED_PARAMETERS -= {"channels", "in_channels"}
+# Names that generated code says.
+IMPORTED = frozenset({"Tensor", "F", "Any", "nn"})
+SAID = frozenset("_ float int list range tuple bool math min max abs round str".split())
+
+
+def taken_names() -> frozenset[str]:
+    """Names that a generated class may not take: imports, the prelude and what plugins bring."""
+    return IMPORTED | frozenset(definitions())
+
+
+def reserved_parameters() -> frozenset[str]:
+    """Names that no parameter may take: generated code says them, or every module has them."""
+    return (RESERVED | SAID | taken_names()) - {"channels", "in_channels"}
 
 
 def camel(name: str) -> str:
@@ -31,7 +38,7 @@ def camel(name: str) -> str:
 
 def name_classes(groups: Sequence[ModuleClass]) -> None:
     """The largest group of a block takes its name; others add what tells them apart."""
-    taken = set(TAKEN).union(dir(builtins))
+    taken = set(taken_names()).union(dir(builtins))
     order = {id(group): i for i, group in enumerate(groups)}
     by_size = sorted(groups, key=lambda g: (not g.is_root, -len(g.members), order[id(g)]))
     first: dict[str, ModuleClass] = {}

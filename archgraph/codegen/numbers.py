@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from archgraph.codegen.context import Context, Parameter, literal
 from archgraph.codegen.formula import matches, run, same, words
-from archgraph.codegen.names import RESERVED_PARAMETERS
+from archgraph.codegen.names import reserved_parameters
 from archgraph.codegen.outline import Attribute, Outline
 from archgraph.codegen.shape import WHOLE, Field, Part, Ref, Row, merged_rows, row_of
 
@@ -87,7 +87,7 @@ class _Explainer:
         self.numbers = Numbers(entering=self.context.entering, inputs=self.context.inputs)
         self.used: set[str] = set()
         self.invented: list[tuple[str, Parameter]] = []
-        self.taken = RESERVED_PARAMETERS | set(self.context.parameters)
+        self.taken = reserved_parameters() | set(self.context.parameters)
         self.attributes = set(group.template.fields)
         self.widths: dict[tuple[int, int], str] = {}
         self.flags = 0

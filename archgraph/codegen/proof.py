@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archgraph.codegen.reference import Reference, Wanted
+from archgraph.codegen.snippets import definitions
 from archgraph.codegen.standins import Module, Torch, builtins
 from archgraph.codegen.symbols import Name, Recorder, Value, shown, written
 from archgraph.errors import CodegenError, Diagnostic, Location
@@ -151,11 +151,16 @@ def _check(tree: ast.Module) -> None:
             raise ValueError(f"line {getattr(node, 'lineno', 0)}: {name}")
 
 
-@cache
 def _prelude() -> Mapping[str, Definition]:
-    """The definitions of the prelude, read as text so that torch is not imported."""
-    tree = ast.parse(Path(__file__).with_name("prelude.py").read_text("utf-8"))
-    return {node.name: node for node in tree.body if isinstance(node, Definition)}
+    """The definitions that files may carry, read as text so that torch is not imported."""
+    return {name: _parsed(text) for name, text in definitions().items()}
+
+
+@cache
+def _parsed(text: str) -> Definition:
+    (definition,) = ast.parse(text).body
+    assert isinstance(definition, Definition)
+    return definition
 
 
 def _prelude_names(recorder: Recorder) -> dict[str, Name]:

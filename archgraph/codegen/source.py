@@ -17,7 +17,7 @@ from archgraph.codegen.layout import INDENT, Line, Origin, docstring, lines, sig
 from archgraph.codegen.names import camel, roles
 from archgraph.codegen.outline import BORROWED, Outline, outline
 from archgraph.codegen.proof import prove
-from archgraph.codegen.snippets import definitions
+from archgraph.codegen.snippets import ADDED, definitions
 from archgraph.errors import CodegenError, Diagnostic
 from archgraph.ir import Graph, Scope, Stage, print_graph
 from archgraph.ir.pyramid import Input
@@ -110,9 +110,16 @@ def _imports(body: str) -> str:
 
 
 def _prelude(body: str) -> list[str]:
-    return [
-        definition for name, definition in definitions().items() if re.search(rf"\b{name}\(", body)
-    ]
+    known = definitions()
+    wanted = {name for name in known if re.search(rf"\b{name}\(", body)}
+    waiting = [*wanted]
+    while waiting:
+        # Those of a plugin may need one another, also as a base class.
+        text = known[waiting.pop()]
+        needed = {name for name in ADDED if re.search(rf"\b{name}[(),]", text)} - wanted
+        wanted |= needed
+        waiting.extend(needed)
+    return [definition for name, definition in known.items() if name in wanted]
 
 
 # --- classes -------------------------------------------------------------------------------

@@ -73,7 +73,9 @@ def _fuse(builder: Builder, op: Fuse, operands: Sequence[str], path: Path, conte
             raise unknown_argument(fusion, argument.key, list(kinds), argument.location or where)
     meaning = FUSIONS.get(fusion.use, Step(fusion.use))
     given = {a.key: evaluate_argument(a, kinds[a.key], context.names) for a in fusion.arguments}
-    values = {**{a.key: a.text for a in meaning.arguments}, **given}
+    own = argument_kinds(Step(meaning.use), {}) or {}
+    fixed = {a.key: evaluate_argument(a, own[a.key], context.names) for a in meaning.arguments}
+    values = {**fixed, **given}
     if fusion.use != AVERAGE:
         operator = make_operator(meaning.use, values, where)
         return builder.add(path, operator, operands, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 
 from archgraph.errors import ArchgraphError, Diagnostic, SpecError, suggest
@@ -15,7 +15,7 @@ from archgraph.passes.pyramid.prune_single_input import PruneSingleInput
 from archgraph.passes.pyramid.repeat_cells import RepeatCells
 from archgraph.passes.pyramid.resolve_edges import ResolveEdges
 
-PASSES: Mapping[str, type[Pass]] = {
+PASSES: dict[str, type[Pass]] = {
     "prune-single-input": PruneSingleInput,
     "add-same-level-skips": AddSameLevelSkips,
     "repeat-cells": RepeatCells,

@@ -41,7 +41,7 @@ ELSEWHERE = {
     "E403": "tests/passes/test_lower.py",  # a pass at the wrong stage
 }
 # Codes of the command line and of source, whose rooms test them.
-OTHER_ROOMS = re.compile(r"E122|E41\d")
+OTHER_ROOMS = re.compile(r"E122|E14\d|E41\d")
 
 
 @dataclass(frozen=True, order=True)
