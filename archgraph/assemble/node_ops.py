@@ -78,7 +78,8 @@ class NodeOps:
         if not chain:
             message = f"node '{node.name}' uses nothing"
             raise SpecError(Diagnostic("E106", message, model.at("use")))
-        self._check_ports(chain[0], node)
+        if not node.faulty:
+            self._check_ports(chain[0], node)
         assert isinstance(block, tuple)
         return Use(level, chain, block, settings, results)
 

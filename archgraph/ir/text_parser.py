@@ -219,6 +219,8 @@ def _value_from(key: str, hint: Any, raw: Json, smallest: int) -> Json:
         return float(raw)
     if hint is int and number and isinstance(raw, int) and raw >= smallest:
         return raw
+    if hint is str and isinstance(raw, str):
+        return raw
     if hint is bool and isinstance(raw, bool):
         return raw
     if get_origin(hint) is Literal and raw in get_args(hint):

@@ -134,6 +134,8 @@ class _Binder:
         self.shown: dict[str, Scalar | str] = {}
         self.places: dict[str, Location | None] = {}
         self.levels = range(0)
+        # Where the value of a parameter stands.
+        self.origins: dict[str, Location | None] = {}
         self.faults: list[Diagnostic] = []
         self.failed: set[str] = set()
 
@@ -212,7 +214,7 @@ class _Binder:
 
     def _parameter(self, name: str, form: ParameterForm) -> None:
         given = self._given(name, form)
-        where = given.where
+        where = self.origins[name] = given.where
         if given.default and form == REQUIRED:
             message = f"'{self.document.name}' needs a value for '{name}'"
             hint = f"set it: --set {name}=..., or give it a default under 'parameters'"
@@ -312,6 +314,8 @@ class _Binder:
         declared = self.document.parameters.get(INPUT_CHANNELS, CHANNELS)
         given = self._given(INPUT_CHANNELS, declared)
         where, value = given.where, given.value
+        if given.default and INPUT_CHANNELS not in self.document.parameters:
+            where = self.origins.get(CHANNELS)
         same = self.names.get(value.strip()) if isinstance(value, str) else None
         if isinstance(value, dict) or isinstance(same, Table):
             entries = (
