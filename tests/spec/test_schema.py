@@ -138,7 +138,7 @@ def test_words_are_offered_and_not_required() -> None:
     offered = SCHEMA["$defs"]["NodeModel"]["properties"]["fuse"]
     assert offered["examples"] == ["sum"]
     passes = SCHEMA["$defs"]["TopologyDocument"]["properties"]["passes"]
-    assert passes["items"]["examples"] == ["lower"]
+    assert passes["items"]["anyOf"][0]["examples"] == ["lower"]
     assert "examples" not in SCHEMA["$defs"]["BlockNodeModel"]["properties"]["use"]
     assert complaints(HEAD + NODES.replace("sum", "mine") + OUTPUTS) == []
 
