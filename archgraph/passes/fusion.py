@@ -75,7 +75,7 @@ def _fuse(builder: Builder, op: Fuse, operands: Sequence[str], path: Path, conte
     given = {a.key: evaluate_argument(a, kinds[a.key], context.names) for a in fusion.arguments}
     values = {**{a.key: a.text for a in meaning.arguments}, **given}
     if fusion.use != AVERAGE:
-        operator = make_operator(meaning.use, values, where)
+        operator = make_operator(meaning.use, values, where, fusion.arguments)
         return builder.add(path, operator, operands, context)
     inputs = tuple(f"x{i}" for i in range(len(operands)))
     scope = Scope(path.call, AVERAGE, (), inputs, ("mean",), module=path.module)
