@@ -28,6 +28,7 @@ from archgraph.spec.models import (
     StepParameter,
     VariantModel,
 )
+from archgraph.spec.names import parameter_fault
 from archgraph.spec.reader import Data
 
 REQUIRED = "required"
@@ -213,6 +214,9 @@ class _Binder:
         return _written(said, self.row.at(name), False)
 
     def _parameter(self, name: str, form: ParameterForm) -> None:
+        fault = parameter_fault(name, self.document.key_at("parameters", name), ("lo", "hi"))
+        if fault:
+            raise SpecError(fault)
         given = self._given(name, form)
         where = self.origins[name] = given.where
         if given.default and form == REQUIRED:
