@@ -24,6 +24,8 @@ from typing import ClassVar
 
 # How many characters of a source line an excerpt shows, and of a message a reader gets.
 EXCERPT, LONGEST = 200, 1000
+# A word longer than this is no misspelt name.
+LONGEST_NAME = 200
 
 
 class Severity(Enum):
@@ -221,6 +223,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     >>> nearest("td55", ["td5", "out5", "in5"])
     'td5'
     """
+    if len(word) > LONGEST_NAME:
+        return None  # nobody meant a name by this, and comparing it takes long
     matches = difflib.get_close_matches(word, sorted(set(candidates)), n=1, cutoff=0.6)
     return matches[0] if matches else None
 

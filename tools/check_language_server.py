@@ -80,6 +80,7 @@ class Server:
     def open(self, uri: str, text: str) -> list[Any]:
         """Open a document, and the mistakes that the server finds in it."""
         document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
+        self.diagnostics.pop(uri, None)
         self.tell("textDocument/didOpen", textDocument=document)
         while uri not in self.diagnostics:
             self._receive()

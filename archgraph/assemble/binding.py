@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
-from archgraph.errors import Diagnostic, Location, SpecError, suggest
+from archgraph.errors import Diagnostic, Location, SpecError, nearest, suggest
 from archgraph.expressions import (
     Argument,
     Expression,
@@ -64,7 +64,9 @@ def step_faults(
             expected = f"expected one of {', '.join(words)}"
             message = f"'{argument.key}' of '{step.use}' is {argument.text}; {expected}"
             where = argument.location or step.location
-            found.append(Diagnostic("E113", message, where, suggest(argument.text, words)))
+            match = nearest(argument.text, words)
+            hint = f"did you mean '{match}'?" if match else ""
+            found.append(Diagnostic("E113", message, where, hint))
     if found:
         return found  # what is missing may be misspelt
     for name in _required(step, blocks):

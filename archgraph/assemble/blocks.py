@@ -134,6 +134,7 @@ class Blocks:
             hint = name_hint(step.use, self.library.names(near) | BUILTIN_NAMES)
             message = f"there is no block '{step.use}'"
             raise SpecError(Diagnostic("E109", message, step.location, hint))
+        self.library.refuse_ambiguous(found, near, step.location)
         file, name = found
         identity = (file.display, name)
         if identity in chain:

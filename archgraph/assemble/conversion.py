@@ -20,12 +20,14 @@ from archgraph.ir import (
     Definition,
     Variant,
 )
+from archgraph.ir.signature import VARIANT
 from archgraph.spec import (
     MAX_NAMES,
     BlockDocument,
     StepParameter,
     expression_of,
     name_fault,
+    parameter_fault,
     split_definition,
 )
 
@@ -101,6 +103,10 @@ class BlockConverter:
         document = self.document
         for i, (name, form) in enumerate(document.parameters.items()):
             where = document.at("parameters", name)
+            taken = (*self.inputs, VARIANT)
+            fault = parameter_fault(name, document.key_at("parameters", name), taken)
+            if fault:
+                self.blocks.faults.append(fault)
             if isinstance(form, StepParameter):
                 word = form.step
                 with self.blocks.keeping():

@@ -16,6 +16,7 @@ from archgraph.ir.signature import (
     fusion_kinds,
     input_names,
     result_names,
+    too_many,
 )
 from archgraph.spec import (
     ExpandedNode,
@@ -78,7 +79,8 @@ class NodeOps:
         if not chain:
             message = f"node '{node.name}' uses nothing"
             raise SpecError(Diagnostic("E106", message, model.at("use")))
-        self._check_ports(chain[0], node)
+        if not node.faulty:
+            self._check_ports(chain[0], node)
         assert isinstance(block, tuple)
         return Use(level, chain, block, settings, results)
 
@@ -101,8 +103,13 @@ class NodeOps:
         for edge in named:
             if edge.port not in ports:
                 message = f"'{step.use}' has no input '{edge.port}'"
-                hint = suggest(edge.port, ports, f"'{step.use}' reads")
+                free = [port for port in ports if all(port != e.port for e in named)]
+                hint = suggest(edge.port, free or ports, f"'{step.use}' reads")
                 raise SpecError(Diagnostic("E112", message, edge.port_place, hint))
+        if node.faulty:  # what is missing was reported
+            return
+        if not variadic and len(ports) == 1 and len(node.edges) > 1:
+            raise too_many(step.use, 1, len(node.edges), step.location)
         given = {edge.port for edge in named} if named else set(ports[: len(node.edges)])
         missing = [port for port in ports if port not in given and port != LIKE]
         if missing and not variadic:

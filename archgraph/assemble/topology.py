@@ -137,7 +137,7 @@ class _Assembler:
         if isinstance(op, Use) and op.results:
             self._keep(self._check_sizes, node)
             self._add_results(node, op)
-        elif node.level is None and not node.faulty:
+        elif op is not None and all(edges) and node.level is None and not node.faulty:
             sources = [edge.source for edge in node.edges]
             self.faults[level_unknown(node.name, sources, node.location)] = None
         if op is not None:  # of a faulty one nothing is known

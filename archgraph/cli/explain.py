@@ -75,7 +75,7 @@ def _print_one(explanation: Explanation) -> None:
         write(f"\nA {EXAMPLE_FILE} with this mistake:\n\n", dim)
         write(textwrap.indent(explanation.example, "  "), colour_yaml)
     if printed := shown(explanation):
-        write(f"\n$ {command}\n", dim)
+        write(f"\n{command} prints:\n\n", dim)
         write(printed, colour_diagnostic)
 
 

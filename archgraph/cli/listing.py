@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archgraph.cli.highlight import bold, dim
-from archgraph.cli.options import JsonOption
+from archgraph.cli.options import JsonOption, SearchOption, make_library
 from archgraph.cli.output import new_table, print_table, write
 from archgraph.cli.vocabulary import BUILT_IN, Entry, entry_of, groups, vocabulary
 from archgraph.errors import Diagnostic, SpecError, suggest
@@ -38,12 +38,11 @@ def list_names(
             show_default=False,
         ),
     ] = "",
+    search: SearchOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the names that a spec may use, or tell all about one of them."""
-    from archgraph.spec import Library
-
-    library = Library()
+    library = make_library(search)
     kinds = groups()
     if _is_file(what):
         found = list(_of_file(what, library))

@@ -63,13 +63,13 @@ def groups() -> Mapping[str, str]:
 
 
 def vocabulary(library: Library) -> Iterator[Entry]:
-    """Every name of the library and of the compiler, by kind."""
+    """Every name of the search path, of the library and of the compiler, by kind."""
     from archgraph.entry_points import load_plugins
     from archgraph.spec import KINDS
 
     load_plugins()
-    documents = [library.open(name) for name in sorted(library.names())]
-    entries = [entry_of(library, file, name) for file, name in documents]
+    documents = [library.find(name, None) for name in sorted(library.names())]
+    entries = [entry_of(library, *found) for found in documents if found]
     for kind in KINDS:
         yield from (entry for entry in entries if entry.kind == kind)
     yield from _fusions()
@@ -92,9 +92,9 @@ def entry_of(library: Library, file: SpecFile, name: str) -> Entry:
         origin=f"{file.display}:{line}",
         extends=str(raw.data.get("extends") or ""),
         parameters=tuple(_parameters(document)),
-        inputs=tuple(_texts(getattr(document, "inputs", ()))),
+        inputs=tuple(_texts(getattr(document, "inputs", None))),
         outputs=tuple(_texts(getattr(document, "outputs", None))),
-        passes=tuple(_texts(getattr(document, "passes", ()))),
+        passes=tuple(_texts(getattr(document, "passes", None))),
         variants=variants,
     )
 

@@ -33,6 +33,18 @@ def _power(base: float, exponent: float) -> float:
     return result
 
 
+def _sqrt(value: float) -> float:
+    if value < 0:
+        raise ValueError(f"the root of {value:g} is not real")
+    return math.sqrt(value)
+
+
+def _log2(value: float) -> float:
+    if value <= 0:
+        raise ValueError(f"the logarithm of {value:g} is no number")
+    return math.log2(value)
+
+
 BUILTINS: dict[str, tuple[int, int, Callable[..., Scalar]]] = {
     "min": (2, 8, min),
     "max": (2, 8, max),
@@ -40,8 +52,8 @@ BUILTINS: dict[str, tuple[int, int, Callable[..., Scalar]]] = {
     "round": (1, 1, round),
     "floor": (1, 1, math.floor),
     "ceil": (1, 1, math.ceil),
-    "sqrt": (1, 1, math.sqrt),
-    "log2": (1, 1, math.log2),
+    "sqrt": (1, 1, _sqrt),
+    "log2": (1, 1, _log2),
     "multiple": (2, 2, _multiple),
 }
 BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
@@ -77,6 +89,8 @@ def objection(node: ast.AST) -> str:
             value = node.value
             within = isinstance(value, int | float) and abs(value) <= MAX_VALUE
             return "" if within else "number out of bounds"
+        case ast.Constant(value=str()):
+            return "a text in quotes may not stand in an expression; write it without them"
         case ast.Constant():
             return "only numbers may stand in an expression"
         case ast.Name():

@@ -75,7 +75,8 @@ def parse_step(text: str, location: Location | None = None) -> Step:
     name = words[0][0]
     if not NAME.match(name):
         spot = spot_of(words[0].start(), len(name))
-        raise SpecError(Diagnostic("E306", f"'{name}' is not the name of a step", spot, _FORM))
+        hint = BY_NAME if looks_like_path(name) else _FORM
+        raise SpecError(Diagnostic("E306", f"'{name}' is not the name of a step", spot, hint))
     arguments: list[Argument] = []
     for match in words[1:]:
         word = match[0]
@@ -96,4 +97,10 @@ def parse_steps(text: str, location: Location | None = None) -> tuple[Step, ...]
     return () if text.strip() == NONE else (parse_step(text, location),)
 
 
+def looks_like_path(name: str) -> bool:
+    """Whether a name is probably meant to be that of a file."""
+    return bool(re.search(r"[/\\#]|\.ya?ml\b", name))
+
+
+BY_NAME = "specs are found by name, never by path: in the same file, beside it, or in the library"
 _FORM = "write 'name key=value key=value', without spaces, commas or brackets in a value"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from archgraph.expressions.expression import (
     Names,
     scalar_text,
 )
+from archgraph.expressions.grammar import CONSTANTS
 from archgraph.expressions.parser import parse_expression
 
 MAX_RANGE = 10_000
@@ -120,7 +122,9 @@ def parse_range(text: str, location: Location | None = None) -> tuple[Expression
     )
     descending = match.re is DOWN
     first, last = start.constant, stop.constant
-    if first is not None and last is not None and (first < last if descending else first > last):
+    if not isinstance(first, int) or not isinstance(last, int):
+        return start, stop, descending
+    if first < last if descending else first > last:
         fix = f"{first}..{last}" if descending else f"{first} downto {last}"
         message = f"the range '{text}' is empty"
         raise SpecError(Diagnostic("E309", message, location, f"write '{fix}'. {_RANGE_HINT}"))
@@ -137,6 +141,10 @@ def parse_loop(text: str, location: Location | None = None) -> Loop:
     if not match:
         message = f"'{text}' is not a loop"
         raise SpecError(Diagnostic("E309", message, location, "write 'for: l in lo..hi'"))
+    if keyword.iskeyword(match[1]) or match[1] in CONSTANTS:
+        spot = location.within(text, match.start(1), len(match[1])) if location else None
+        message = f"'{match[1]}' cannot be the variable of a loop"
+        raise SpecError(Diagnostic("E309", message, spot, "choose another name"))
     place = location.within(text, match.start(2), len(match[2])) if location else None
     start, stop, descending = parse_range(match[2], place)
     return Loop(match[1], start, stop, descending, location)

@@ -10,7 +10,8 @@ from archgraph.errors import Diagnostic, SpecError
 from archgraph.ir.types import FeatureType, Stage
 
 Shape = tuple[int, ...]
-# The metadata of a field that may be 0; whole numbers start at 1 otherwise.
+# The metadata of a field that may be 0 and no less. Without it whole numbers start at 1, and
+# other numbers may be anything.
 FROM_ZERO: Mapping[str, int] = {"least": 0}
 
 
@@ -48,9 +49,9 @@ class Op:
         return 1
 
 
-def least(field: Field[Any]) -> int:
-    """The smallest value of a field that holds a whole number."""
-    found: int = field.metadata.get("least", 1)
+def least(field: Field[Any]) -> int | None:
+    """The smallest value of a field, if it says one."""
+    found: int | None = field.metadata.get("least")
     return found
 
 

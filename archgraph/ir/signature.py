@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
-from archgraph.expressions import Scalar, Step, parse_step, scalar_text
+from archgraph.expressions import Argument, Scalar, Step, parse_step, scalar_text
 from archgraph.ir.block import NUMBER, WORD, Block
 from archgraph.ir.op import Op, least
 from archgraph.ir.ops import OPERATORS, ActivationFunction, Slice
@@ -84,6 +84,13 @@ def input_names(step: Step, blocks: Mapping[str, Block]) -> tuple[str, ...]:
     return ("x",) if step.use in BUILTIN_NAMES else ()
 
 
+def too_many(name: str, most: int, given: int, where: Location | None) -> SpecError:
+    """More operands than something takes."""
+    inputs = "1 input" if most == 1 else f"{most} inputs"
+    hint = "a 'fuse' node takes any number of inputs" if most == 1 else ""
+    return SpecError(Diagnostic("E215", f"'{name}' takes {inputs}, not {given}", where, hint))
+
+
 def result_names(step: Step, blocks: Mapping[str, Block]) -> tuple[str, ...]:
     """The names of what `step` gives, if it gives several values."""
     if step.use == SPLIT:
@@ -138,8 +145,10 @@ def split_parts(
         start += width
     if start != channels:
         given = " + ".join(str(part.channels) for part in parts.values())
-        message = f"'{SPLIT}' takes {given} = {start} channels of a value with {channels}"
-        raise SpecError(Diagnostic("E218", message, where))
+        shown = given if len(parts) == 1 else f"{given} = {start}"
+        message = f"'{SPLIT}' takes {shown} channels of a value with {channels}"
+        hint = "its results are all channels of the value, in order"
+        raise SpecError(Diagnostic("E218", message, where, hint))
     return parts
 
 
@@ -203,8 +212,19 @@ def unknown_argument(
     return SpecError(Diagnostic("E112", f"'{step.use}' has no argument '{key}'", where, hint))
 
 
-def make_operator(kind: str, values: Mapping[str, Scalar | str], where: Location | None) -> Op:
+def make_operator(
+    kind: str,
+    values: Mapping[str, Scalar | str],
+    where: Location | None,
+    written: Iterable[Argument] = (),
+) -> Op:
     """An operator from evaluated arguments, every one checked.
+
+    Args:
+        kind: the name of the operator.
+        values: its arguments.
+        where: the place of the step.
+        written: the arguments that are written there, which have places of their own.
 
     Raises:
         SpecError: E111 a required argument is missing, E112 unknown, E113 of the wrong type.
@@ -212,12 +232,13 @@ def make_operator(kind: str, values: Mapping[str, Scalar | str], where: Location
     known = operator_fields(kind)
     smallest = {field.name: least(field) for field in fields(OPERATORS[kind])}
     arguments: dict[str, Scalar | str] = {}
+    places = {argument.key: argument.location or where for argument in written}
     for name, value in values.items():
         if name not in known:
             raise unknown_argument(Step(kind), name, list(known), where)
         hint, words, _ = known[name]
         allowed = _Kind(hint, words, smallest[name])
-        arguments[name] = _checked(kind, name, value, allowed, where)
+        arguments[name] = _checked(kind, name, value, allowed, places.get(name, where))
     for name, (_, _, required) in known.items():
         if required and name not in arguments:
             message = f"'{kind}' needs '{name}'"
@@ -227,11 +248,11 @@ def make_operator(kind: str, values: Mapping[str, Scalar | str], where: Location
 
 @dataclass(frozen=True)
 class _Kind:
-    """What an argument may be: its type, its words if it has any, its smallest whole number."""
+    """What an argument may be: its type, its words if it has any, its smallest value."""
 
     type: type
     words: tuple[str, ...] = ()
-    least: int = 1
+    least: int | None = None
 
 
 def _checked(
@@ -256,7 +277,10 @@ def _checked(
     if isinstance(value, bool | str):
         raise wrong("a number")
     if allowed.type is int:
-        if value != int(value) or value < allowed.least:
-            raise wrong(f"a whole number of at least {allowed.least}")
+        smallest = 1 if allowed.least is None else allowed.least
+        if value != int(value) or value < smallest:
+            raise wrong(f"a whole number of at least {smallest}")
         return int(value)
+    if allowed.least is not None and value < allowed.least:
+        raise wrong(f"a number of at least {allowed.least}")
     return float(value)

@@ -204,7 +204,7 @@ def _parse_op(kind: type[Op], reader: _LineReader) -> Op:
     return kind(**values)
 
 
-def _value_from(key: str, hint: Any, raw: Json, smallest: int) -> Json:
+def _value_from(key: str, hint: Any, raw: Json, smallest: int | None) -> Json:
     """A field's value; what is not of the field's type is refused."""
     if hint is Step:
         return _step_from(raw)
@@ -215,9 +215,12 @@ def _value_from(key: str, hint: Any, raw: Json, smallest: int) -> Json:
     if hint == tuple[str, ...] and isinstance(raw, list):
         return tuple(str(part) for part in raw)
     number = isinstance(raw, int | float) and not isinstance(raw, bool)
-    if hint is float and number:
+    if hint is float and number and (smallest is None or raw >= smallest):
         return float(raw)
-    if hint is int and number and isinstance(raw, int) and raw >= smallest:
+    first = 1 if smallest is None else smallest
+    if hint is int and number and isinstance(raw, int) and raw >= first:
+        return raw
+    if hint is str and isinstance(raw, str):
         return raw
     if hint is bool and isinstance(raw, bool):
         return raw

@@ -17,8 +17,8 @@ from archgraph.expressions import (
 )
 from archgraph.ir import Block, BlockGroup, BlockNode, BlockParameter, Scope, Variant
 from archgraph.ir.settings import INHERIT
-from archgraph.ir.signature import VARIANT
-from archgraph.passes.context import LIKE, Context, Operands, Path, Results, repeats, too_many
+from archgraph.ir.signature import VARIANT, too_many
+from archgraph.passes.context import LIKE, Context, Operands, Path, Results, repeats
 from archgraph.passes.templates import template_of
 from archgraph.spec import name_fault
 

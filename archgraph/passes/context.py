@@ -86,7 +86,8 @@ def repeats(count: Expression, names: Names) -> int:
     """
     value = count.evaluate(names)
     if isinstance(value, bool) or value != int(value) or not 0 <= value <= MAX_REPEAT:
-        message = f"'repeat' is {scalar_text(value)}; expected a whole number of at least 0"
+        message = f"'repeat' is {scalar_text(value)}; expected a whole number"
+        message += f" from 0 to {MAX_REPEAT:,}"
         raise count.error("E113", message)
     return int(value)
 
@@ -103,13 +104,6 @@ def evaluate_argument(argument: Argument, kind: str, names: Names) -> Scalar | s
     if kind == NUMBER:
         return parse_expression(argument.text, argument.location).evaluate(names)
     return expand_template(argument.text, names, argument.location)
-
-
-def too_many(name: str, most: int, given: int, where: Location | None) -> SpecError:
-    """More operands than something takes."""
-    inputs = "1 input" if most == 1 else f"{most} inputs"
-    hint = "a 'fuse' node takes any number of inputs" if most == 1 else ""
-    return SpecError(Diagnostic("E215", f"'{name}' takes {inputs}, not {given}", where, hint))
 
 
 def placed(error: SpecError, where: Location | None) -> SpecError:

@@ -77,7 +77,7 @@ def _fuse(builder: Builder, op: Fuse, operands: Sequence[str], path: Path, conte
     fixed = {a.key: evaluate_argument(a, own[a.key], context.names) for a in meaning.arguments}
     values = {**fixed, **given}
     if fusion.use != AVERAGE:
-        operator = make_operator(meaning.use, values, where)
+        operator = make_operator(meaning.use, values, where, fusion.arguments)
         return builder.add(path, operator, operands, context)
     inputs = tuple(f"x{i}" for i in range(len(operands)))
     scope = Scope(path.call, AVERAGE, (), inputs, ("mean",), module=path.module)

@@ -40,6 +40,7 @@ from archgraph.ir.signature import (
     make_operator,
     operator_fields,
     split_parts,
+    too_many,
     unknown_argument,
     unknown_block,
 )
@@ -54,7 +55,6 @@ from archgraph.passes.context import (
     placed,
     repeats,
     single,
-    too_many,
     with_first,
 )
 
@@ -234,7 +234,7 @@ class Builder:
         where = step.location or context.location
         if "padding" in operator_fields(step.use) and context.settings.padding:
             given.setdefault("padding", context.settings.padding)
-        op = make_operator(step.use, given, where)
+        op = make_operator(step.use, given, where, step.arguments)
         read = self.by_port(step.use, op.ports, operands, context, where) if op.ports else operands
         return self.add(path, op, [value for _, value in read], context, step.location)
 

@@ -37,7 +37,7 @@ from archgraph.spec.models import (
     SettingsModel,
     StepParameter,
 )
-from archgraph.spec.names import SHARED, name_fault
+from archgraph.spec.names import SHARED, name_fault, parameter_fault
 from archgraph.spec.operands import level_unknown
 from archgraph.spec.parameters import MAX_NAMES, variant_of
 from archgraph.spec.reader import read_documents
@@ -75,6 +75,7 @@ __all__ = [
     "independent",
     "level_unknown",
     "name_fault",
+    "parameter_fault",
     "parse_setting",
     "python_argument",
     "read_documents",

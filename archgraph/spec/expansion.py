@@ -94,8 +94,8 @@ class Expansion:
             yield names
             return
         if loop.variable in names:
-            message = f"the loop variable '{loop.variable}' hides a name of the document"
-            raise SpecError(Diagnostic("E104", message, where))
+            message = f"the loop variable '{loop.variable}' hides a name that is known here"
+            raise SpecError(Diagnostic("E104", message, where, "give it another name"))
         for value in loop.values(names):
             if self.stopped:  # by a loop in this one
                 return

@@ -119,11 +119,13 @@ def _fault(error: Mapping[str, Any], place: Place) -> Diagnostic:
     if error["type"] == "too_short":
         return Diagnostic("E107", f"{key} is empty", here.location)
     found = _describe(error.get("input"))
-    hint = _HINTS.get(path[-1] if path else "", "")
+    hint = _HINTS.get(next((part for part in reversed(path) if isinstance(part, str)), ""), "")
     return Diagnostic("E107", f"{key} is {found}; expected {_expected(error)}", here.location, hint)
 
 
-_HINTS: Mapping[str | int, str] = {
+_HINTS: Mapping[str, str] = {
+    "nodes": "a node is a mapping: {name: ..., use: ..., from: ...}",
+    "from": "what a node reads is said by name, never by position: from: in3",
     "archgraph": "version 1 of the language is the only one so far",
     "outputs": "write 'outputs: out<l>' or 'outputs: {3: out3, 4: out4}'",
 }

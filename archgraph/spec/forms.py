@@ -18,6 +18,7 @@ from archgraph.expressions import (
 from archgraph.expressions.step import NONE
 from archgraph.spec.located import Located
 from archgraph.spec.models import BlockNodeModel, NodeModel, StepMapping
+from archgraph.spec.names import is_word
 
 Form = str | StepMapping | list[str | StepMapping]
 
@@ -130,9 +131,7 @@ def split_definition(key: str, where: Location | None) -> tuple[str, tuple[str, 
     name, paren, rest = key.partition("(")
     parameters = tuple(p.strip() for p in rest[:-1].split(",")) if paren else None
     words = [name.strip(), *(parameters or ())]
-    if not all(word.isidentifier() and word.isascii() for word in words) or (
-        paren and not key.endswith(")")
-    ):
-        hint = "write 'name: expression' or 'name(a, b): expression'"
+    if not all(map(is_word, words)) or (paren and not key.endswith(")")):
+        hint = "write 'name: expression' or 'name(a, b): expression'; no name is a word of Python"
         raise SpecError(Diagnostic("E105", f"'{key}' cannot stand under 'let'", where, hint))
     return name.strip(), parameters

@@ -153,9 +153,12 @@ class Generators:
         if other or name in expansion.inputs:
             what = "an input" if other is None else "a node"
             line = f" on line {other.location.line}" if other and other.location else ""
-            looped = model.for_ or len(names.maps) > 1
-            hint = "put the loop variable into the name: td<l>" if looped else ""
-            raise SpecError(Diagnostic("E104", f"'{name}' is already {what}{line}", where, hint))
+            message, hint = f"'{name}' is already {what}{line}", ""
+            if model.for_ or len(names.maps) > 1:
+                hint = "put the loop variable into the name: td<l>"
+            if other and other.location == where:
+                message = f"every round of the loop makes a node '{name}'"
+            raise SpecError(Diagnostic("E104", message, where, hint))
         if len(expansion.drafts) >= MAX_NODES:
             expansion.stopped = True
             raise SpecError(Diagnostic("E304", f"more than {MAX_NODES:,} nodes", model.at("for")))

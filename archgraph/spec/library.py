@@ -13,7 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archgraph.errors import Diagnostic, InputOutputError, SpecError, suggest
+from archgraph.errors import (
+    ArchgraphError,
+    Diagnostic,
+    InputOutputError,
+    Location,
+    SpecError,
+    suggest,
+)
+from archgraph.expressions.step import BY_NAME, looks_like_path
 from archgraph.spec.documents import BlockDocument, TopologyDocument, kind_of, make_document
 from archgraph.spec.merge import merge
 from archgraph.spec.names import DOCUMENT_NAME
@@ -58,7 +66,7 @@ class Library:
         self._files: dict[Path, SpecFile] = {}
         self._by_display: dict[str, SpecFile] = {}
         self._documents: dict[tuple[str, str], BlockDocument | TopologyDocument] = {}
-        self._indexes: dict[Path, dict[str, Path]] = {}
+        self._indexes: dict[Path, dict[str, list[Path]]] = {}
 
     @property
     def files(self) -> list[Path]:
@@ -116,12 +124,41 @@ class Library:
         if file and name in file.documents and (file.display, name) not in skip:
             return file, name
         for folder in self._folders(file):
-            path = self._index(folder).get(name)
-            if path and (self._display(path), name) not in skip:
+            for path in self._index(folder).get(name, ()):
+                if (self._display(path), name) in skip:
+                    continue
                 found = self.read(path)
                 if name in found.documents:  # else the index took text for the head of one
                     return found, name
         return None
+
+    def refuse_ambiguous(
+        self, found: tuple[SpecFile, str], near: str | None, where: Location | None
+    ) -> None:
+        """Refuse a document that two files of one folder hold, unless the own file does.
+
+        Raises:
+            SpecError: E104, there are two.
+        """
+        file, name = found
+        if file.display == near:
+            return
+        for folder in self._folders(self._by_display.get(near) if near else None):
+            paths = self._index(folder).get(name, [])
+            if file.path not in paths:
+                continue
+            others = [path for path in paths if path != file.path and self._display(path) != near]
+            if any(self._holds(path, name) for path in others):
+                names = f"'{file.display}' and in '{self._display(others[0])}'"
+                hint = "rename one of them; a document of the same file would come first"
+                raise SpecError(Diagnostic("E104", f"'{name}' is in {names}", where, hint))
+            return
+
+    def _holds(self, path: Path, name: str) -> bool:
+        try:
+            return name in self.read(path).documents
+        except ArchgraphError:  # whoever uses that file is told
+            return False
 
     def _folders(self, file: SpecFile | None) -> list[Path]:
         """Where the names of a file are looked up, besides in itself."""
@@ -172,7 +209,9 @@ class Library:
                 cycle = " -> ".join([*(known for _, known in chain), base_name])
                 raise SpecError(Diagnostic("E110", f"'extends' goes in a circle: {cycle}", where))
             hint = suggest(base_name, self.names(file.display))
+            hint = BY_NAME if looks_like_path(base_name) else hint
             raise SpecError(Diagnostic("E109", f"there is no '{base_name}' to extend", where, hint))
+        self.refuse_ambiguous(found, file.display, where)
         base = self._merged(*found, chain)
         kind, base_kind = kind_of(raw), kind_of(base)
         if kind != base_kind:
@@ -189,13 +228,13 @@ class Library:
         except ValueError:  # another drive on Windows
             return path.as_posix()
 
-    def _index(self, folder: Path) -> Mapping[str, Path]:
+    def _index(self, folder: Path) -> Mapping[str, list[Path]]:
         """Names of documents in the files of a folder.
 
         The library and the search path are searched below too.
         """
         if folder not in self._indexes:
-            index: dict[str, Path] = {}
+            index: dict[str, list[Path]] = {}
             deep = folder == self.root or folder in self.search
             for path in sorted(_yaml_files(folder, deep)):
                 try:
@@ -206,7 +245,9 @@ class Library:
                 except (OSError, RuntimeError):  # the latter for links that go in a circle
                     continue
                 for match in _HEADS.finditer(text):
-                    index.setdefault(match[1], path.resolve())
+                    paths = index.setdefault(match[1], [])
+                    if path.resolve() not in paths:
+                        paths.append(path.resolve())
             self._indexes[folder] = index
         return self._indexes[folder]
 

@@ -16,10 +16,11 @@ def merge(base: RawDocument, over: RawDocument) -> RawDocument:
     Nodes in groups are found by name too. A group has no name: one of `over` is appended whole.
 
     Raises:
-        SpecError: E117, `remove` names a node that `base` does not have.
+        SpecError: E117, `remove` names a node that `base` does not have, or leaves none.
     """
     if "remove" in over.data:
-        base = _without(base, over.data["remove"], over.place.children["remove"])
+        gone, place = over.data["remove"], over.place.children["remove"]
+        base = _without(base, gone, place, bool(over.data.get("nodes")))
     data, place = _merge_mapping(base.data, base.place, over.data, over.place)
     kind = kind_of(over)
     head = {"archgraph": 1, kind: over.data[kind]}
@@ -108,8 +109,11 @@ def _merge_nodes(
     return _written(items, Place(over_place.location, over_place.key, {}))
 
 
-def _without(base: RawDocument, names: Data, place: Place) -> RawDocument:
-    """`base` without the nodes called so, whose names are then free again."""
+def _without(base: RawDocument, names: Data, place: Place, adds: bool) -> RawDocument:
+    """`base` without the nodes called so, whose names are then free again.
+
+    `adds` is whether nodes come in their place.
+    """
     nodes = base.data.get("nodes")
     wanted = [names] if isinstance(names, str) else names if isinstance(names, list) else []
     if not isinstance(nodes, list):
@@ -125,7 +129,12 @@ def _without(base: RawDocument, names: Data, place: Place) -> RawDocument:
             faults.append(Diagnostic("E117", f"there is no node '{name}' to remove", where, hint))
     if faults:
         raise SpecError(faults)
-    kept, kept_place = _written(_kept(items, {str(name) for name in wanted}), old)
+    gone = {str(name) for name in wanted}
+    if gone.issuperset(known) and not adds:
+        hint = "write nodes of its own, or remove fewer"
+        message = "'remove' takes away every node"
+        raise SpecError(Diagnostic("E117", message, place.location, hint))
+    kept, kept_place = _written(_kept(items, gone), old)
     data = {**base.data, "nodes": kept}
     children = {**base.place.children, "nodes": kept_place}
     return RawDocument(data, Place(base.place.location, base.place.key, children))

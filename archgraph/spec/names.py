@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Container
 
 from archgraph.errors import Diagnostic, Location
+from archgraph.expressions.grammar import CONSTANTS
 
 NODE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 MAX_LENGTH = 100
@@ -34,6 +36,24 @@ RESERVED = MODULE_ATTRIBUTES | OWN_NAMES
 
 # What `share` names.
 SHARED = "a set of weights"
+
+
+def is_word(name: str) -> bool:
+    """Whether expressions can read a value of this name."""
+    return bool(NODE_NAME.match(name)) and not (
+        keyword.iskeyword(name) or name in CONSTANTS or name == "settings"
+    )
+
+
+def parameter_fault(name: str, where: Location | None, taken: Container[str]) -> Diagnostic | None:
+    """Why `name` may not name a parameter, or None if it may; `taken` names are known already."""
+    if name in taken:
+        message = f"a parameter cannot be called '{name}', which means something here already"
+        return Diagnostic("E104", message, where, "give it another name")
+    if len(name) > MAX_LENGTH or not is_word(name):
+        hint = "names are letters, digits and '_', start with a letter, and are no word of Python"
+        return Diagnostic("E105", f"'{name}' cannot name a parameter", where, hint)
+    return None
 
 
 def name_fault(name: str, where: Location | None, what: str = "a node") -> Diagnostic | None:

@@ -28,6 +28,7 @@ from archgraph.spec.models import (
     StepParameter,
     VariantModel,
 )
+from archgraph.spec.names import parameter_fault
 from archgraph.spec.reader import Data
 
 REQUIRED = "required"
@@ -134,6 +135,8 @@ class _Binder:
         self.shown: dict[str, Scalar | str] = {}
         self.places: dict[str, Location | None] = {}
         self.levels = range(0)
+        # Where the value of a parameter stands.
+        self.origins: dict[str, Location | None] = {}
         self.faults: list[Diagnostic] = []
         self.failed: set[str] = set()
 
@@ -211,8 +214,11 @@ class _Binder:
         return _written(said, self.row.at(name), False)
 
     def _parameter(self, name: str, form: ParameterForm) -> None:
+        fault = parameter_fault(name, self.document.key_at("parameters", name), ("lo", "hi"))
+        if fault:
+            raise SpecError(fault)
         given = self._given(name, form)
-        where = given.where
+        where = self.origins[name] = given.where
         if given.default and form == REQUIRED:
             message = f"'{self.document.name}' needs a value for '{name}'"
             hint = f"set it: --set {name}=..., or give it a default under 'parameters'"
@@ -312,6 +318,8 @@ class _Binder:
         declared = self.document.parameters.get(INPUT_CHANNELS, CHANNELS)
         given = self._given(INPUT_CHANNELS, declared)
         where, value = given.where, given.value
+        if given.default and INPUT_CHANNELS not in self.document.parameters:
+            where = self.origins.get(CHANNELS)
         same = self.names.get(value.strip()) if isinstance(value, str) else None
         if isinstance(value, dict) or isinstance(same, Table):
             entries = (

@@ -8,6 +8,7 @@ checked by `archgraph check` alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, TypeAlias
@@ -85,15 +86,24 @@ def _definitions(words: Mapping[str, Sequence[str]]) -> dict[str, Schema]:
             definition["properties"][key] = _described(name, key, value, words)
         if name in _WITHOUT_FROM:
             definition["not"] = {"required": ["from"]}
-        definitions[name] = definition
+        definitions[name] = {"title": _title(name), **definition}
     return definitions
+
+
+def _title(mapping: str) -> str:
+    """How editors call a mapping: `block node` for BlockNodeModel."""
+    words = re.findall("[A-Z][a-z]+", mapping)
+    return " ".join(word.lower() for word in words if word not in ("Model", "Document"))
 
 
 def _described(mapping: str, key: str, value: Schema, words: Mapping[str, Sequence[str]]) -> Schema:
     """The schema of a key's value, with what editors show and offer."""
     examples = words.get(key, ())
     if examples and value.get("type") == "array":
-        value = {**value, "items": {**value["items"], "examples": list(examples)}}
+        # the server of VS Code offers what stands in the very form that a text has
+        text, *others = value["items"]["anyOf"]
+        forms = [{**text, "examples": list(examples)}, *others]
+        value = {**value, "items": {**value["items"], "anyOf": forms}}
     elif examples and key != mapping.removesuffix("Document").lower():
         value = {**value, "examples": list(examples)}
     text = describe(mapping, key)

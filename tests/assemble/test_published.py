@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -226,9 +227,7 @@ def test_sizes_that_halve_oddly_fit_in_every_topology() -> None:
     names = ["fpn-retinanet", "qufpn", "fpg", "gfpn", "nas-fpn", "spinenet-49"]
     more = {"gfpn": {"columns": 3}, "nas-fpn": {"cells": 1}, "fpg": {"pathways": 2}}
     for name in names:
-        module = build(name, **small, **more.get(name, {})).eval()
-        assert isinstance(module.in_levels, tuple)
-        assert isinstance(module.levels, tuple)
+        module: Any = build(name, **small, **more.get(name, {})).eval()
         size = [(-(-200 // 2**level), -(-150 // 2**level)) for level in range(10)]
         features = [torch.randn(1, 8, *size[level]) for level in module.in_levels]
         outputs = module(features)

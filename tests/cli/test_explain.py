@@ -75,7 +75,7 @@ def test_one_code(archgraph: Command) -> None:
         "What to do: add the key that the message names.\n\n"
         "A neck.yaml with this mistake:\n\n"
         "  block: b\n  nodes:\n    - {name: a}\n\n"
-        "$ archgraph check neck.yaml\n"
+        "archgraph check neck.yaml prints:\n\n"
         "neck.yaml:3:5: error[E106]: entry 1 of 'nodes' needs 'use'\n"
         "  3 |   - {name: a}\n"
         "    |     ^^^^^^^^^\n"
@@ -85,13 +85,13 @@ def test_one_code(archgraph: Command) -> None:
 
 def test_a_code_that_a_command_shows(archgraph: Command) -> None:
     out = archgraph("explain", "E120").out
-    assert "\n$ archgraph check bifpn --set channels\n--set:1:1: error[E120]" in out
+    assert "\narchgraph check bifpn --set channels prints:\n\n--set:1:1: error[E120]" in out
 
 
 def test_a_code_without_an_example(archgraph: Command) -> None:
     out = archgraph("explain", "E131").out
     assert out.startswith("E131: ")
-    assert "$" not in out
+    assert "prints:" not in out
 
 
 def test_all_codes(archgraph: Command) -> None:

@@ -111,6 +111,13 @@ def test_documents_of_a_file(archgraph: Command, folder: Path) -> None:
         assert line in pair.splitlines()
 
 
+def test_names_of_the_search_path(archgraph: Command, folder: Path) -> None:
+    (folder / "more").mkdir()
+    (folder / "more" / "own.yaml").write_text(OWN, "utf-8")
+    assert archgraph("list", "pair").code == 1
+    assert "pair: block" in archgraph("list", "pair", "--search", "more").out
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("bifpm", "did you mean 'bifpn'?"), ("topologys", "'topologies'"), ("???", "groups are")],

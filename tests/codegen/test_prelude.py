@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archgraph.codegen.names import TAKEN
+from archgraph.codegen.names import taken_names
 from archgraph.codegen.prelude import (
     Conv2dSame,
     FastFusion,
@@ -100,4 +100,4 @@ def test_no_name_of_the_prelude_can_be_one_of_a_spec() -> None:
     """Functions would be hidden by a variable of the same name; classes by a block's class."""
     functions = {name for name, text in definitions().items() if text.startswith("def ")}
     assert functions <= OWN_NAMES
-    assert set(definitions()) <= TAKEN
+    assert set(definitions()) <= taken_names()

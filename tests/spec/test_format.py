@@ -14,9 +14,10 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from archgraph.errors import Diagnostic, SpecError
-from archgraph.spec import Library, read_documents
+from archgraph.spec import KINDS, Library, Located, models, read_documents
 from archgraph.spec import format as formatter
 from archgraph.spec.format import format_spec
+from archgraph.spec.format.grammar import Role, in_order
 
 T = TypeVar("T")
 SPECS = sorted((Path(__file__).resolve().parents[2] / "specs").rglob("*.yaml"))
@@ -228,6 +229,30 @@ def test_layout(name: str) -> None:
     assert formatted(before) == after
 
 
+GRAMMAR: list[tuple[Role, type[Located]]] = [
+    *((Role.DOCUMENT, kind) for kind in KINDS.values()),
+    (Role.NODE, models.NodeModel),
+    (Role.NODE, models.BlockNodeModel),
+    (Role.NODE, models.GroupModel),
+    (Role.NODE, models.BlockGroupModel),
+    (Role.ENTRIES, models.EdgeModel),
+    (Role.ENTRIES, models.BlockEntryModel),
+    (Role.STEP, models.StepMapping),
+    (Role.SETTINGS, models.SettingsModel),
+    (Role.INPUT, models.InputModel),
+    (Role.DEFAULTS, models.TopologyDefaults),
+    (Role.POLICY, models.NodeDefaults),
+    (Role.POLICY, models.EdgeDefaults),
+]
+
+
+@pytest.mark.parametrize(("role", "mapping"), GRAMMAR)
+def test_every_key_has_its_place(role: Role, mapping: type[Located]) -> None:
+    keys = mapping.known_keys()
+    (*_, last) = in_order(role, ["zzz", *keys])
+    assert last == "zzz", f"{last} has no place in spec/format/grammar.py"
+
+
 @pytest.mark.parametrize("broken", ["data", "comments"])
 def test_a_result_that_says_something_else_is_refused(
     broken: str, monkeypatch: pytest.MonkeyPatch
@@ -259,12 +284,12 @@ KEYS = TEXTS.filter(bool)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=12,
+    max_leaves=8,
 )
 DOCUMENTS = st.lists(
-    st.tuples(st.sampled_from(["block", "topology", "other"]), st.dictionaries(KEYS, VALUES)),
+    st.tuples(st.sampled_from(["block", "topology"]), st.dictionaries(KEYS, VALUES, max_size=5)),
     min_size=1,
-    max_size=3,
+    max_size=2,
 )
 
 

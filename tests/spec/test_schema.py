@@ -112,6 +112,10 @@ WRONG = {
     "an unknown key": HEAD + NODES + OUTPUTS + "output: p<l>\n",
     "an unknown key of a node": HEAD + NODES.replace("fuse", "fuze") + OUTPUTS,
     "an unknown key of an edge": HEAD + NODES.replace("in<l>}", "[{from: in<l>, uo: resize}]}"),
+    "an unknown key of the only edge": HEAD
+    + NODES.replace("in<l>}", "{from: in<l>, uo: resize}}")
+    + OUTPUTS,
+    "an unknown key of a loop": HEAD + NODES + "outputs: {for: l in lo..hi, from: p<l>, to: p}\n",
     "a word that is not one of the words": HEAD + NODES + OUTPUTS + "settings: {padding: valid}\n",
     "a text for a truth value": HEAD + NODES.replace("fuse", "pin: maybe, fuse") + OUTPUTS,
     "a list for a mapping": "block: b\nparameters: [a]\nnodes: [{name: a, use: act}]\n",
@@ -138,7 +142,7 @@ def test_words_are_offered_and_not_required() -> None:
     offered = SCHEMA["$defs"]["NodeModel"]["properties"]["fuse"]
     assert offered["examples"] == ["sum"]
     passes = SCHEMA["$defs"]["TopologyDocument"]["properties"]["passes"]
-    assert passes["items"]["examples"] == ["lower"]
+    assert passes["items"]["anyOf"][0]["examples"] == ["lower"]
     assert "examples" not in SCHEMA["$defs"]["BlockNodeModel"]["properties"]["use"]
     assert complaints(HEAD + NODES.replace("sum", "mine") + OUTPUTS) == []
 

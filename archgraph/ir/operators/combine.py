@@ -69,7 +69,7 @@ class WeightedSum(_Several):
     kind: ClassVar[str] = "weighted-sum"
 
     normalize: Literal["none", "fast", "softmax"] = "fast"
-    eps: float = 1e-4
+    eps: float = field(default=1e-4, metadata=FROM_ZERO)
     per: Literal["tensor", "channel"] = "tensor"
 
     def infer(self, inputs: Sequence[FeatureType]) -> FeatureType:

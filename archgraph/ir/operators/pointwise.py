@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from archgraph.ir.op import Op, Shape, refusal
+from archgraph.ir.op import FROM_ZERO, Op, Shape, refusal
 from archgraph.ir.operators.rules import divide
 from archgraph.ir.types import FeatureType
 
@@ -38,8 +38,8 @@ class BatchNorm(_Norm):
 
     kind: ClassVar[str] = "batch-norm"
 
-    eps: float = 1e-5
-    momentum: float = 0.1
+    eps: float = field(default=1e-5, metadata=FROM_ZERO)
+    momentum: float = field(default=0.1, metadata=FROM_ZERO)
 
     def buffers(self, inputs: Sequence[FeatureType]) -> Mapping[str, Shape]:
         channels = (inputs[0].channels,)
@@ -53,7 +53,7 @@ class GroupNorm(_Norm):
     kind: ClassVar[str] = "group-norm"
 
     groups: int = 32
-    eps: float = 1e-5
+    eps: float = field(default=1e-5, metadata=FROM_ZERO)
 
     def infer(self, inputs: Sequence[FeatureType]) -> FeatureType:
         divide(inputs[0].channels, self.groups)
@@ -66,7 +66,7 @@ class LayerNorm(_Norm):
 
     kind: ClassVar[str] = "layer-norm"
 
-    eps: float = 1e-5
+    eps: float = field(default=1e-5, metadata=FROM_ZERO)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,8 @@ def one_place(inputs: Sequence[FeatureType], verb: str = "added") -> None:
     first = inputs[0]
     if any(x.level != first.level for x in inputs):
         levels = ", ".join(x.place for x in inputs)
-        raise refusal("E211", f"operands of different levels are {verb}: {levels}")
+        hint = "bring them to one level: 'up' or 'down' on the edge, not 'resample: none'"
+        raise refusal("E211", f"operands of different levels are {verb}: {levels}", hint)
     if any(x.loose != first.loose for x in inputs):
         sizes = ", ".join(str(x) for x in inputs)
         hint = "end with 'crop' or 'resize' what doubles exactly"

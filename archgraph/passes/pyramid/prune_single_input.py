@@ -212,9 +212,9 @@ class _Operands:
         if merge:
             self._merge(only.source, moved)
         for position in sorted(moved & set(self.edges)):
-            # Where the new name is taken, the later of the two is called after the removed node.
-            for other in sorted(self.by_name[self.edges[position].name])[1:]:
-                self._put(other, replace(self._take(other), name=gone.local_name))
+            # Where the new name is taken, the operand stays called after the removed node.
+            if len(self.by_name[self.edges[position].name]) > 1:
+                self._put(position, replace(self._take(position), name=gone.local_name))
 
     def _merge(self, source: str, moved: set[int]) -> None:
         """Drop operands that say what an earlier one says, if one of the two moved."""

@@ -10,6 +10,7 @@ from archgraph.errors import ArchgraphError, Diagnostic, SpecError
 from archgraph.expressions import Step
 from archgraph.ir import Edge, FeatureType, Model, Node, Stage
 from archgraph.ir.pyramid import Fuse, Use
+from archgraph.ir.types import GLOBAL
 from archgraph.passes.base import Pass, Rewrites
 from archgraph.passes.fusion import keeps_channels
 from archgraph.passes.pyramid.edges import Carried
@@ -79,6 +80,9 @@ def _check_levels(node: Node, edge: Edge, carried: Carried, x: FeatureType) -> N
     message = (
         f"'{edge.source}' is at level {x.level}; node '{node.name}' needs level {carried.target}"
     )
+    op, target = node.op, carried.target
+    if isinstance(op, Use) and target is not None and target < 0:
+        raise SpecError(_too_coarse(node, op, edge, x.level, op.level - target))
     if steps:
         chain = ", ".join(step.text for step in steps)
         message += f", and '{role}: {chain}' reaches level {carried.result.level}"
@@ -87,10 +91,23 @@ def _check_levels(node: Node, edge: Edge, carried: Carried, x: FeatureType) -> N
         message += f", and the edge says nothing about '{role}'"
         example = "resize" if role == "up" else "max-pool kernel=3 stride=2"
         hint = f"write '{role}: {example}' on the edge or in defaults.edge"
-        op, target = node.op, carried.target
         if isinstance(op, Use) and target is not None and x.level == op.level > target:
-            hint = f"its steps lower the level: say 'level: {2 * x.level - target}' on the node"
+            hint = (
+                f"its steps make the map coarser: say 'level: {2 * x.level - target}' on the node"
+            )
     raise SpecError(Diagnostic("E202", message, edge.location or node.location, hint))
+
+
+def _too_coarse(node: Node, op: Use, edge: Edge, level: int, steps: int) -> Diagnostic:
+    """A node whose steps end at no level that it could have."""
+    where = edge.location or node.location
+    if level + steps >= GLOBAL:
+        message = f"node '{node.name}' makes a single pixel, which has no level"
+        hint = "do this in a block, which puts the pixel on a map again"
+        return Diagnostic("E202", message, where, hint)
+    message = f"node '{node.name}' makes its input {2**steps} times coarser"
+    hint = "say at which 'level:' that is"
+    return Diagnostic("E202", f"{message}, so it is never at level {op.level}", where, hint)
 
 
 def _check_channels(

@@ -125,9 +125,8 @@ class Tree:
 def read_tree(content: bytes) -> Tree:
     """The tree of a text that the reader accepts."""
     text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    loader = _loader(text)
+    loader, events = _parsed(text)
     comments = list(_comments(text, loader))
-    events: list[Any] = list(yaml.parse(text, loader))
     roots, marks = _Builder(iter(events)).documents()
     attacher = _Attacher(text, comments)
     for index, root in enumerate(roots):
@@ -137,14 +136,12 @@ def read_tree(content: bytes) -> Tree:
     return Tree(roots, [comment.text for comment in comments], anchored)
 
 
-def _loader(text: str) -> Any:
-    """The parser that takes this text; the one in C takes a little more (`{a: b?c}`)."""
+def _parsed(text: str) -> tuple[Any, list[Any]]:
+    """The parser that takes this text, and its events; that in C takes more (`{a: b?c}`)."""
     try:
-        for _ in yaml.parse(text, yaml.SafeLoader):
-            pass
+        return yaml.SafeLoader, list(yaml.parse(text, yaml.SafeLoader))
     except yaml.YAMLError:
-        return yaml.CSafeLoader
-    return yaml.SafeLoader
+        return yaml.CSafeLoader, list(yaml.parse(text, yaml.CSafeLoader))
 
 
 def _comments(text: str, loader: Any) -> Iterator[Comment]:
