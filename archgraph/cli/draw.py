@@ -47,7 +47,7 @@ def draw(
             "--output",
             "-o",
             metavar="FILE.svg",
-            help="Where to write; - is standard output. [default: NAME.svg]",
+            help="Where to write; - is standard output. \\[default: NAME.svg]",
             show_default=False,
         ),
     ] = None,

@@ -30,7 +30,7 @@ _WIDTH = 88
 
 def explain(
     code: Annotated[
-        str, typer.Argument(metavar="[CODE]", help="A code such as E102.", show_default=False)
+        str, typer.Argument(metavar="CODE", help="A code such as E102.", show_default=False)
     ] = "",
     as_json: JsonOption = False,
 ) -> None:

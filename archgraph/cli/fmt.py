@@ -41,7 +41,7 @@ def fmt(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="Specs; - is standard input and output.", show_default=False
+            metavar="FILE", help="Specs; - is standard input and output.", show_default=False
         ),
     ],
     check: Annotated[

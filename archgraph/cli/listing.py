@@ -32,7 +32,7 @@ def list_names(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[GROUP|NAME]",
+            metavar="GROUP|NAME",
             help="blocks, topologies, fusions, operators, passes, activations or settings;"
             " a name, for what it takes; or a file, for its documents.",
             show_default=False,

@@ -88,7 +88,7 @@ def new(
             "--output",
             "-o",
             metavar="FILE.yaml",
-            help="Where to write, a new file; - is standard output. [default: NAME.yaml]",
+            help="Where to write, a new file; - is standard output. \\[default: NAME.yaml]",
             show_default=False,
         ),
     ] = None,

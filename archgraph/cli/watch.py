@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -68,6 +69,7 @@ def _run(run: Callable[[], Iterable[Path]], seen: dict[Path, Stamp]) -> None:
     for path in set(seen) - paths:
         del seen[path]
     seen.update(_stamps(paths - set(seen)))
+    sys.stdout.flush()  # what reads a pipe reads it now, too
     note(f"watching {count(sum(not p.is_dir() for p in paths), 'file')}; Ctrl-C ends")
 
 

@@ -2,7 +2,8 @@
 
 Comes in: files. Goes out: located documents, and topologies expanded to plain nodes. May import
 `errors` and `expressions`; the only room that imports yaml. Start at `reader.py`, then
-`models.py`, `library.py`, `expand.py`.
+`models.py`, `library.py`, `expand.py`. Beside that way: `schema.py`, the language as JSON Schema,
+and `format/`, the layout of a file.
 """
 
 from archgraph.spec.arguments import (

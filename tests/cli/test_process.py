@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,10 @@ assert main(["--help"]) == 0
         "cost bifpn",
         "draw bifpn -o -",
         "emit bifpn",
+        "list",
+        "explain E106",
+        "schema",
+        "new topology mine -o -",
     ]
     done = subprocess.run(
         [sys.executable, "-c", script, *lines],
@@ -104,3 +109,20 @@ def test_a_closed_pipe_ends_it_silently() -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stdout == "graph bifpn stage=pyramid\n"
     assert all(line.startswith("# ") for line in done.stderr.splitlines())
+
+
+def test_an_interrupt_ends_watching_and_is_no_failure(tmp_path: Path) -> None:
+    spec = tmp_path / "good.yaml"
+    spec.write_text(GOOD, "utf-8")
+    with subprocess.Popen(
+        (*ARCHGRAPH, "check", str(spec), "--watch"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "watching 1 file; Ctrl-C ends\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines()[1:] == [f"{spec}: ok", ""]
