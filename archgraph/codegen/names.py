@@ -90,18 +90,9 @@ def _places(base: str, group: ModuleClass) -> list[str]:
     if len(own) != 1:
         return []
     last = own.pop()
-    place = camel(last)
-    options = [place if place.startswith(base) else base + place]
+    options = [base + last if last.isdigit() else camel(last)]
     options.append(camel(re.sub(r"s\.(\d+)", r"-\1", group.modules[0])))
     return options
-
-
-def plain_name(name: str) -> str:
-    """A name that a variable can have: no number, no word of Python, nothing that is taken."""
-    if name[:1].isdigit() or not name.isidentifier():
-        name = f"x{name}" if f"x{name}".isidentifier() else "x"
-    taken = name in taken_names() or name in ("self", "torch", "math", "super", "features")
-    return f"{name}_" if taken or keyword.iskeyword(name) else name
 
 
 def input_names(group: ModuleClass, outlined: Outline) -> list[str]:
@@ -111,12 +102,9 @@ def input_names(group: ModuleClass, outlined: Outline) -> list[str]:
     for i in range(len(group.instance.inputs)):
         used = {column[i] for column in columns}
         names.append(used.pop() if len(used) == 1 else _common_name(group, outlined, i, used))
-    seen: set[str] = set()
-    for i, name in enumerate(map(plain_name, names)):
-        names[i] = name if name not in seen else f"{name}_{i}"
-        while names[i] in seen:
-            names[i] += "_"
-        seen.add(names[i])
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            names[i] = f"{name}_{i}"
     return names
 
 

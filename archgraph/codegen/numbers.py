@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from archgraph.codegen.context import Context
+from archgraph.codegen.context import Context, Parameter, literal
 from archgraph.codegen.formula import matches, run, same, words
 from archgraph.codegen.names import reserved_parameters
-from archgraph.codegen.outline import BORROWED, Attribute, Outline
-from archgraph.codegen.parameters import Numbers, Parameter, literal
+from archgraph.codegen.outline import Attribute, Outline
 from archgraph.codegen.shape import WHOLE, Field, Part, Ref, Row, merged_rows, row_of
-from archgraph.spec.names import MODULE_ATTRIBUTES
 
 if TYPE_CHECKING:
     from archgraph.codegen.classes import ModuleClass
@@ -26,6 +25,35 @@ if TYPE_CHECKING:
 MAX_PARAMETERS = 8
 CHANNELS = "channels"
 Column = tuple[object, ...]
+
+
+@dataclass
+class Numbers:
+    """What the text of a class needs to know about its numbers.
+
+    Attributes:
+        parameters: of the constructor, in order.
+        texts: by (field, key, slot): the number in the constructor.
+        functions: by (part, slot): the number in `forward`.
+        kept: attributes that `forward` reads, with their values in the constructor.
+        presence: by part: the condition under which an optional part is there.
+        counts: by list: how many elements it has.
+        widths: the channels of each output, in terms of the parameters; empty if unknown.
+        entering: by parameter: the input whose channels it is.
+        keys: by place: the key of a member that is named after an input.
+        inputs: names of what enters, that fit every instance.
+    """
+
+    parameters: list[Parameter] = field(default_factory=list)
+    texts: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    functions: dict[tuple[int, str], str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+    presence: dict[int, str] = field(default_factory=dict)
+    counts: dict[str, str] = field(default_factory=dict)
+    widths: list[str] = field(default_factory=list)
+    entering: dict[str, int] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
 
 
 def explain(
@@ -67,8 +95,8 @@ class _Explainer:
     def run(self) -> Numbers:
         done: set[tuple[str, str]] = set()
         for i, part in enumerate(self.group.template.parts):
-            if part.called and part.called not in done:
-                self._called(part)
+            if part.called:
+                self._called(i, part)
                 done.add(part.called)
             elif part.function:
                 self._function(i, part)
@@ -90,7 +118,7 @@ class _Explainer:
 
     # --- attributes ------------------------------------------------------------------------
 
-    def _called(self, part: Part) -> None:
+    def _called(self, i: int, part: Part) -> None:
         assert part.called is not None
         name, key = part.called
         found = self.group.template.fields[name]
@@ -124,7 +152,7 @@ class _Explainer:
             counts.append(len(rows))
         first = next(iter(found.members.values()))
         self._slots(found.name, "first", first, firsts, found.name, operands)
-        self._slots(found.name, "rest", first, rests, found.name, [], found.name)
+        self._slots(found.name, "rest", first, rests, found.name, [])
         keys = [f"{found.name}.repeat"]
         text = self._explain(keys, "count", tuple(counts), False, "", f"{found.name}_count")
         self.numbers.counts[found.name] = text
@@ -137,17 +165,13 @@ class _Explainer:
         rows: Sequence[Row],
         path: str,
         operands: Sequence[Ref],
-        after: str = "",
     ) -> None:
-        """Explain every number of an attribute; one of a list reads what the first one makes."""
         last = path.replace(".#", ".input").rpartition(".")[2]
         for slot, is_channels in self._slots_of(attribute):
             column = tuple(row.get(slot) for row in rows)
             bare = path.rstrip("0123456789").rstrip(".") if path[-1:].isdigit() else path
             keys = [f"{path}.{slot}", f"{bare}.{slot}"]
             entering = self._entering(attribute, slot, operands)
-            if after and slot != CHANNELS:
-                entering = self.numbers.texts.get((after, "first", self._made_by(attribute)), "")
             wanted = f"{last}_{slot}".lstrip("0123456789_")
             text = self._explain(keys, slot, column, is_channels, entering, wanted)
             self.numbers.texts[name, key, slot] = text
@@ -171,21 +195,11 @@ class _Explainer:
         about_input = slot != CHANNELS or "in_channels" not in slots
         return self._width(operands[0]) if about_input else ""
 
-    def _made_by(self, attribute: Attribute) -> str:
-        """The parameter that is the width of what an element makes."""
-        if not attribute.child:
-            return CHANNELS
-        widths = self.classes[attribute.child].numbers.widths
-        return widths[0] if widths else ""
-
     def _keys(self, found: Field) -> None:
         """What members are called that have the names of inputs."""
         if not found.named:
             return
-        names = [
-            tuple(name for v, name in instance.inputs.items() if not v.startswith(BORROWED))
-            for instance in self.group.instances
-        ]
+        names = [tuple(v for v in instance.inputs.values()) for instance in self.group.instances]
         same_names = all(row == names[0] for row in names)
         for key in found.members:
             place = int(key[1:])
@@ -219,8 +233,7 @@ class _Explainer:
         if not words(text) - {"True", "False", "None"}:
             return text
         name = text if text.isidentifier() else wanted
-        hides = self.attributes | MODULE_ATTRIBUTES
-        while name in hides or (self.numbers.kept.get(name, text) != text):
+        while name in self.attributes or (self.numbers.kept.get(name, text) != text):
             name += "_"
         self.numbers.kept[name] = text
         return f"self.{name}"

@@ -96,7 +96,7 @@ def outline(graph: Graph) -> Outline:
     while True:
         tree.dissolve_circles()
         calls = _Calls(tree).run()
-        different = _not_alike(calls) | {p for p in calls if p and not calls[p].outputs}
+        different = _not_alike(calls)
         if not different:
             instances = _instances(tree, calls)
             order = {module: i for i, module in enumerate(instances)}

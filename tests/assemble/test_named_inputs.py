@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from archgraph.errors import PassError
 from archgraph.ir import Graph, parse_graph, print_graph
 from archgraph.ir.pyramid import Fuse, Result, Use
 from archgraph.passes import run_pass
@@ -410,14 +409,3 @@ def test_what_is_no_fusion(fuse: str, expected: str, tmp_path: Path) -> None:
     found = told(mistakes(tmp_path, neck(nodes, "{4: a}")))
     errors = [line for line in found if line.startswith("E")]
     assert len(errors) == 1 and errors[0].startswith(expected), found
-
-
-# --- two inputs of one level -----------------------------------------------------------------
-
-
-def test_passes_that_go_by_level_refuse_two_inputs_of_one(tmp_path: Path) -> None:
-    head = "inputs: [{name: b0, level: 3}, {name: b1, level: lo}]\n"
-    model = assembled(tmp_path, neck("{name: a, level: 3, from: [b0, b1]}", "{3: a}", head))
-    with pytest.raises(PassError) as caught:
-        run_pass(RepeatCells(2), model)
-    assert "'b0' and 'b1' share level 3" in caught.value.diagnostics[0].message

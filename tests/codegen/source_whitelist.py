@@ -86,7 +86,6 @@ WORDS = frozenset(
     reflect replicate same sum tanh trunc zeros""".split()
 )
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-KEY = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]*|[0-9]{1,4})\Z")
 COMMENT = re.compile(r"# (?! *(?:type|noqa|fmt|pragma|mypy|ruff)(?::|\s|$))[^\n]*\Z")
 CODING = re.compile(r"[ \t\f]*#.*?coding[:=]")
 SENTENCE = re.compile(r"[A-Za-z0-9_ ,.:;()*+/=<>'-]*\Z")
@@ -321,13 +320,13 @@ class _Checker:
                 self._call(node)
                 return
             case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
-                if not (KEY.match(key) and _of_self(value)):
+                if not (NAME.match(key) and _of_self(value)):
                     self.note("text as an index", node)
                 self._expression(value)
                 return
             case ast.Dict(keys=keys):
                 for each in keys:
-                    if not isinstance(each, ast.Constant) or not KEY.match(str(each.value)):
+                    if not isinstance(each, ast.Constant) or not NAME.match(str(each.value)):
                         self.note("key of a mapping", node)
                 for value in node.values:
                     self._expression(value)

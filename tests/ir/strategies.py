@@ -142,7 +142,7 @@ def _operator(draw: st.DrawFn, types: dict[str, FeatureType]) -> tuple[Op, list[
             ),
             st.just([source]),
         ),
-        st.tuples(st.builds(BatchNorm, finite, finite), st.just([source])),
+        st.tuples(st.builds(BatchNorm, st.floats(1e-9, 1), st.floats(0, 1)), st.just([source])),
         st.tuples(
             st.builds(Activation, st.sampled_from(["relu", "hard-swish", "gelu"])),
             st.just([source]),

@@ -207,7 +207,13 @@ def test_known_windows() -> None:
             "operands of different channels are added: 12, 20, 12",
             "project the operands to one width: 'project: conv-norm' on the edge",
         ),
-        (Add(), (X, COARSE), "E211", "operands of different levels are added: P3, P5", ""),
+        (
+            Add(),
+            (X, COARSE),
+            "E211",
+            "operands of different levels are added: P3, P5",
+            "bring them to one level: 'up' or 'down' on the edge, not 'resample: none'",
+        ),
         (
             WeightedSum(),
             (X, WIDE),
@@ -215,7 +221,13 @@ def test_known_windows() -> None:
             "operands of different channels are added: 12, 20",
             "project the operands to one width: 'project: conv-norm' on the edge",
         ),
-        (WeightedSum(), (COARSE, X), "E211", "operands of different levels are added: P5, P3", ""),
+        (
+            WeightedSum(),
+            (COARSE, X),
+            "E211",
+            "operands of different levels are added: P5, P3",
+            "bring them to one level: 'up' or 'down' on the edge, not 'resample: none'",
+        ),
         (
             Conv(8, groups=5),
             (X,),

@@ -34,7 +34,7 @@ class ActSeparableConvNorm(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
-        # separable.yaml:31
+        # separable.yaml:34
         self.depthwise = nn.Conv2d(
             in_channels,
             in_channels,
