@@ -392,20 +392,3 @@ def test_a_node_whose_removal_would_widen_a_concatenation_is_kept(tmp_path: Path
     model = assembled(tmp_path, neck(nodes, "{4: b}", head))
     result = run_pass(PruneSingleInput(), model)
     assert result.kept == ("a kept (b would read 64 channels instead of 8)",)
-
-
-@pytest.mark.parametrize(
-    ("fuse", "expected"),
-    [
-        ("gate", "E116 7:49 'gate' is no fusion: it does not take any number of inputs"),
-        ("conv-norm", "E116 7:49 'conv-norm' is no fusion"),
-        ("relu", "E109 7:49 there is no fusion 'relu'"),
-        ("wides", "E109 7:49 there is no fusion 'wides'"),
-        ("widest a=1", "E112 7:56 'widest' has no argument 'a'"),
-    ],
-)
-def test_what_is_no_fusion(fuse: str, expected: str, tmp_path: Path) -> None:
-    nodes = f"{{name: a, level: 4, from: [in4, in5], fuse: {fuse}}}"
-    found = told(mistakes(tmp_path, neck(nodes, "{4: a}")))
-    errors = [line for line in found if line.startswith("E")]
-    assert len(errors) == 1 and errors[0].startswith(expected), found

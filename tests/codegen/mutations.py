@@ -383,29 +383,10 @@ def wrong_modules(graph: Graph, random: Random) -> Graph | None:
     return other
 
 
-MUTATIONS: Mapping[str, Mutation] = {
-    mutation.__name__: mutation
-    for mutation in (
-        other_field,
-        other_activation,
-        no_function,
-        no_batch_norm,
-        many_norms_less,
-        extra_output,
-        swapped_outputs,
-        read_across,
-        added_across,
-        swapped_operands,
-        repeated_operand,
-        shared_weights,
-        moved_weights,
-        no_scopes,
-        one_scope_less,
-        wrong_scope,
-        wrong_arguments,
-        wrong_interfaces,
-        wrong_blocks,
-        wrong_templates,
-        wrong_modules,
-    )
-}
+ALL: tuple[Mutation, ...] = (
+    other_field, other_activation, no_function, no_batch_norm, many_norms_less, extra_output,
+    swapped_outputs, read_across, added_across, swapped_operands, repeated_operand,
+    shared_weights, moved_weights, no_scopes, one_scope_less, wrong_scope, wrong_arguments,
+    wrong_interfaces, wrong_blocks, wrong_templates, wrong_modules,
+)  # fmt: skip
+MUTATIONS: Mapping[str, Mutation] = {mutation.__name__: mutation for mutation in ALL}

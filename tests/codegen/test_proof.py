@@ -147,6 +147,12 @@ WRONG = [
     ("F.relu(self.norm", "F.gelu(self.norm", "nothing in it computes 'p3.0.relu'"),
     ('"nearest"', '"bilinear"', "nothing in it computes 'up'"),
     ("size=low.shape", "size=high.shape", "nothing in it computes 'up'"),
+    ("3, 2, padding=1", "3, 2, padding=True", "nothing in it computes 'down'"),
+    (
+        "nn.BatchNorm2d(4) for",
+        "nn.BatchNorm2d(4, 1e-3) for",
+        "'norms.0' is nn.BatchNorm2d(4, 0.001)",
+    ),
     ("low + up", "up + low", "nothing in it computes 'out3'"),
     ("self.factor = 0.5", "self.factor = 0.25", "nothing in it computes 'half'"),
     ("high * self.factor", "high / self.factor", "nothing in it computes 'half'"),
@@ -237,6 +243,8 @@ graph hand stage=operators
         ("padding=0", "padding=1"),
         ("1, 1, padding", "1, 2, padding"),
         ("self.factor + self", "self.factor - self"),
+        ("x * self.factor + self.offset", "self.offset + x * self.factor"),
+        ("x * self.factor", "self.factor * x"),
     ]:
         assert "nothing in it computes" in refusal(graph, NUMBERS.replace(old, new)), (old, new)
 
