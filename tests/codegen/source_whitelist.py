@@ -320,13 +320,14 @@ class _Checker:
                 self._call(node)
                 return
             case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
-                if not (NAME.match(key) and _of_self(value)):
+                if not ((NAME.match(key) or key.isdecimal()) and _of_self(value)):
                     self.note("text as an index", node)
                 self._expression(value)
                 return
             case ast.Dict(keys=keys):
                 for each in keys:
-                    if not isinstance(each, ast.Constant) or not NAME.match(str(each.value)):
+                    key = str(each.value) if isinstance(each, ast.Constant) else ""
+                    if not NAME.match(key) and not key.isdecimal():  # a step of a chain
                         self.note("key of a mapping", node)
                 for value in node.values:
                     self._expression(value)

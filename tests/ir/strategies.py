@@ -156,7 +156,9 @@ def _operator(draw: st.DrawFn, types: dict[str, FeatureType]) -> tuple[Op, list[
         st.tuples(st.builds(Affine, finite, finite), st.just([source])),
         st.tuples(st.just(Add()), st.just(several)),
         st.tuples(
-            st.builds(WeightedSum, st.sampled_from(["none", "fast", "softmax"]), finite),
+            st.builds(
+                WeightedSum, st.sampled_from(["none", "fast", "softmax"]), st.floats(1e-9, 1)
+            ),
             st.just(several),
         ),
     ]
