@@ -22,6 +22,7 @@ from pathlib import Path
 
 import archgraph.codegen
 from archgraph.spec.names import MODULE_ATTRIBUTES
+from tests.codegen.source_shapes import NAME, is_names, of_self, unpacked
 
 NODES = (
     *(ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.ClassDef, ast.FunctionDef),
@@ -85,7 +86,6 @@ WORDS = frozenset(
     """area bicubic bilinear border circular constant floor ij max mean nearest nearest-exact none
     reflect replicate same sum tanh trunc zeros""".split()
 )
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 COMMENT = re.compile(r"# (?! *(?:type|noqa|fmt|pragma|mypy|ruff)(?::|\s|$))[^\n]*\Z")
 CODING = re.compile(r"[ \t\f]*#.*?coding[:=]")
 SENTENCE = re.compile(r"[A-Za-z0-9_ ,.:;()*+/=<>'-]*\Z")
@@ -147,11 +147,6 @@ def _bound(function: ast.FunctionDef) -> tuple[set[str], set[str]]:
         if isinstance(name, ast.Name)
     }
     return arguments | stored, loops
-
-
-def _of_self(node: ast.expr) -> bool:
-    """Whether this is `self.a`, `self[0]`, `self.a[0].b` and so on."""
-    return ast.unparse(node).startswith(("self.", "self["))
 
 
 class _Checker:
@@ -277,6 +272,7 @@ class _Checker:
         if isinstance(node, ast.Raise):
             self._raise(node)
             return
+        self.loops |= unpacked(node)
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.stmt):
                 self._statement(child)
@@ -320,12 +316,15 @@ class _Checker:
                 self._call(node)
                 return
             case ast.Subscript(value=value, slice=ast.Constant(value=str() as key)):
-                if not ((NAME.match(key) or key.isdecimal()) and _of_self(value)):
+                if not ((NAME.match(key) or key.isdecimal()) and of_self(value)):
                     self.note("text as an index", node)
                 self._expression(value)
                 return
             case ast.Dict(keys=keys):
                 for each in keys:
+                    if isinstance(each, ast.Subscript):  # a name that the constructor is given
+                        self._expression(each)
+                        continue
                     key = str(each.value) if isinstance(each, ast.Constant) else ""
                     if not NAME.match(key) and not key.isdecimal():  # a step of a chain
                         self.note("key of a mapping", node)
@@ -369,7 +368,7 @@ class _Checker:
                 self.note("of super()", node)
             return
         own = (
-            (name == "self" or _of_self(owner))
+            (name == "self" or of_self(owner))
             and bool(NAME.match(node.attr))
             and node.attr not in MODULE_ATTRIBUTES
         )
@@ -383,12 +382,13 @@ class _Checker:
             self._called_name(function)
         elif isinstance(function, ast.Attribute):
             self._attribute(function)
-        elif isinstance(function, ast.Subscript) and _of_self(function):
+        elif isinstance(function, ast.Subscript) and of_self(function):
             self._expression(function)
         else:
             self.note("call", node)
         for argument in [*node.args, *(given.value for given in node.keywords)]:
-            self._expression(argument)
+            if not is_names(argument):
+                self._expression(argument)
 
     def _called_name(self, function: ast.Name) -> None:
         """Classes and functions of the file, a few builtins, and modules that a loop hands out."""
