@@ -47,7 +47,9 @@ class Module:
         """Register a module under a name that nothing else has."""
         if "_modules" not in self.__dict__:
             raise AttributeError("a module is assigned before super().__init__()")
-        hidden = name in MODULE_ATTRIBUTES or hasattr(type(self), name)
+        # What the class of a class has, such as `mro`, its instances have not.
+        own = any(name in vars(base) for base in type(self).__mro__)
+        hidden = name in MODULE_ATTRIBUTES or own
         if hidden or not name or "." in name:
             raise KeyError(f"no module can be called '{name}'")
         if name in self._modules and not replaces:
