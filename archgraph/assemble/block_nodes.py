@@ -24,7 +24,7 @@ from archgraph.ir import (
     BlockNode,
     Operand,
 )
-from archgraph.ir.signature import argument_kinds, input_names, result_names
+from archgraph.ir.signature import argument_kinds, input_names, result_names, too_many
 from archgraph.spec import (
     BlockDocument,
     BlockEntryModel,
@@ -213,7 +213,9 @@ class BlockNodes:
                 self.check_entry(entry, where, model.name, inner)
                 found.append(Operand(entry, port, loop))
         with self.blocks.keeping():
-            self._check_ports(steps, found if ports else None, len(listed), model)
+            # Entries that may give nothing, or several, are counted where the block is used.
+            sure = [each for each in found if not each.entry.optional and each.loop is None]
+            self._check_ports(steps, found if ports else None, len(sure), model)
         return tuple(found)
 
     def _check_ports(
@@ -236,6 +238,8 @@ class BlockNodes:
                 message = f"'{use}' has {len(ports)} inputs that differ"
                 hint = f"say which is which: from: {{{wanted}}}"
                 raise SpecError(Diagnostic("E215", message, where, hint))
+            if len(ports) == 1 and not variadic and count > 1:
+                raise too_many(use, 1, count, steps[0].location)
             return
         if variadic:
             hint = "write a list: from: [a, b]"

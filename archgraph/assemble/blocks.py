@@ -9,14 +9,21 @@ from dataclasses import replace
 from archgraph.assemble.binding import check_step
 from archgraph.assemble.conversion import BlockConverter
 from archgraph.assemble.settings import settings_of
-from archgraph.errors import Diagnostic, Location, SpecError, suggest
+from archgraph.errors import ArchgraphError, Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import Step, parse_step
 from archgraph.ir import (
     WORD,
     Block,
     Settings,
 )
-from archgraph.ir.signature import BUILTIN_NAMES, FUSIONS, INHERITED, argument_kinds, name_hint
+from archgraph.ir.signature import (
+    BUILTIN_NAMES,
+    FUSIONS,
+    INHERITED,
+    argument_kinds,
+    name_hint,
+    unknown_argument,
+)
 from archgraph.spec import (
     OUTSIDE,
     BlockDocument,
@@ -77,10 +84,23 @@ class Blocks:
             where = document.key_at("defaults", name)
             near = where.file if where else self.home
             if name in BUILTIN_NAMES or self.library.find(name, near):
+                self._check_default_arguments(document, name, Step(name, (), None, where))
                 continue
             hint = suggest(name, {"node", "edge"} | self.library.names(near) | BUILTIN_NAMES)
             message = f"'defaults' names a block '{name}', which does not exist"
             self.faults.append(Diagnostic("E109", message, where, hint))
+
+    def _check_default_arguments(self, document: Document, name: str, step: Step) -> None:
+        """Arguments must exist, also those of a block that nothing here uses."""
+        apart = Blocks(self.library, self.home)  # so that the block is not among those used
+        try:
+            kinds = argument_kinds(apart.resolve(step, ()), apart.known)
+        except ArchgraphError:  # whoever uses the block is told
+            return
+        for key in document.defaults.block_parameters(name):
+            if kinds is not None and key not in kinds:
+                where = document.key_at("defaults", name, key)
+                self.faults.extend(unknown_argument(step, key, list(kinds), where).diagnostics)
 
     def settings(self, model: SettingsModel) -> Settings:
         """Settings as written, with their steps looked up; mistakes are collected."""
@@ -133,7 +153,7 @@ class Blocks:
         if found is None:
             hint = name_hint(step.use, self.library.names(near) | BUILTIN_NAMES)
             message = f"there is no block '{step.use}'"
-            raise SpecError(Diagnostic("E109", message, step.location, hint))
+            raise SpecError(Diagnostic("E109", message, step.name_location, hint))
         self.library.refuse_ambiguous(found, near, step.location)
         file, name = found
         identity = (file.display, name)

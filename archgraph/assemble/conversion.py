@@ -92,12 +92,13 @@ class BlockConverter:
             if fault is None and name in names[:i]:
                 fault = Diagnostic("E104", f"there are two inputs '{name}'", where)
             if fault:
-                raise SpecError(fault)
+                self.blocks.faults.append(fault)
+        # A name that it may not have is its name all the same, for those who read it.
+        self.inputs, self.variadic = tuple(names), any(many)
         if any(many) and len(names) > 1:
             where = self.document.at("inputs", many.index(True))
             message = "an input that takes many values stands alone"
             raise SpecError(Diagnostic("E107", message, where, "write 'inputs: [many x]'"))
-        self.inputs, self.variadic = tuple(names), any(many)
 
     def _parameters(self) -> Iterator[BlockParameter]:
         document = self.document

@@ -71,9 +71,10 @@ class NodeOps:
                 raise SpecError(Diagnostic("E119", message, model.key_at(key), hint))
         chain = self.steps.bound(used_steps(model), names)
         results = result_names(chain[-1], self.blocks.known) if chain else ()
-        if results and (block or len(chain) > 1):
+        several = next((step for step in chain if result_names(step, self.blocks.known)), None)
+        if several and (block or len(chain) > 1):
             key = "block" if block else "use"
-            message = f"'{chain[-1].use}' has several results, and stands beside other steps"
+            message = f"'{several.use}' has several results, and stands beside other steps"
             hint = "give it a node of its own"
             raise SpecError(Diagnostic("E119", message, model.key_at(key), hint))
         if not chain:
@@ -180,7 +181,7 @@ class NodeOps:
         if step.use in BUILTIN_NAMES or not self.blocks.finds(step):
             hint = suggest(step.use, FUSIONS, "fusions")
             message = f"there is no fusion '{step.use}'"
-            raise SpecError(Diagnostic("E109", message, step.location, hint))
+            raise SpecError(Diagnostic("E109", message, step.name_location, hint))
         step = self.blocks.resolve(with_defaults(step, self.document), ())
         if not self.blocks.known[step.use].variadic:
             message = f"'{step.use}' is no fusion: it does not take any number of inputs"

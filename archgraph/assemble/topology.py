@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from archgraph.assemble.blocks import Blocks
 from archgraph.assemble.node_ops import NodeOps, refuse_extras
-from archgraph.assemble.steps import StepReader
+from archgraph.assemble.steps import IMPLIED, StepReader
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
 from archgraph.expressions import Step
 from archgraph.ir import Edge, EdgeSteps, Graph, Model, Node, Scope, Settings, Stage
@@ -70,6 +70,7 @@ class _Assembler:
     def run(self) -> Model:
         defaults, names = self.document.defaults.edge, self.topology.bound.names
         self.graph.policy = self._keep(self.steps.edge_steps, defaults, names) or EdgeSteps()
+        self._check_node_defaults()
         self._add_root_scope()
         for given in self.topology.inputs:
             op = Input(given.level, given.channels)
@@ -90,6 +91,16 @@ class _Assembler:
         self.graph.set_outputs(outputs)
         return Model(self.graph, self.blocks.known)
 
+    def _check_node_defaults(self) -> None:
+        """A default that no node uses is looked at too, as far as can be told without one."""
+        defaults, names = self.document.defaults.node, self.topology.bound.names
+        apart = Blocks(self.blocks.library, self.blocks.home)  # not among those that are used
+        steps = StepReader(apart, self.document, self.topology.bound.places)
+        try:
+            steps.read(defaults.block, defaults, names, "block", implied=IMPLIED)
+        except SpecError as error:
+            self.faults.update(dict.fromkeys(certain(error.diagnostics)))
+
     def _all_faults(self) -> list[Diagnostic]:
         """What is wrong with the topology and here, without what follows from the former."""
         earlier, bound = self.topology.faults, self.topology.bound
@@ -104,7 +115,7 @@ class _Assembler:
             self.document.name,
             self.topology.bound.shown,
             tuple(given.name for given in self.topology.inputs),
-            tuple(name for name, _ in self.topology.outputs.values()),
+            tuple(name for _, (name, _) in sorted(self.topology.outputs.items())),
             self.document.at(self.document.kind),
             self.document.doc.strip(),
         )

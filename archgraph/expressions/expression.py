@@ -297,13 +297,13 @@ class _Evaluator:
             return _Evaluator(function.body, names, self.budget).value(function.body.tree)
 
     def _read_table(self, name: str, table: Table, values: list[Scalar], node: ast.Call) -> Scalar:
-        if len(values) == 1 and values[0] in table.entries:
+        if len(values) != 1:
+            raise self._wrong_count(name, 1, 1, values, node)
+        if values[0] in table.entries:
             return table.entries[int(values[0])]
-        known = ", ".join(map(str, table.entries))
-        shown = ", ".join(map(scalar_text, values))
-        raise self.expression.error(
-            "E302", f"{name}({shown}) has no value", node, f"{name} has values for {known}"
-        )
+        hint = f"{name} has values for {', '.join(map(str, table.entries))}"
+        message = f"{name}({scalar_text(values[0])}) has no value"
+        raise self.expression.error("E302", message, node, hint)
 
 
 class _Binder(ast.NodeTransformer):

@@ -53,6 +53,11 @@ class Step:
     def __str__(self) -> str:
         return f"{self.text} when {self.when.text}" if self.when else self.text
 
+    @property
+    def name_location(self) -> Location | None:
+        """Where the name stands."""
+        return self.location.find(self.use) if self.location else None
+
     def argument(self, key: str) -> Argument | None:
         """The argument called `key`, if it was given."""
         return next((a for a in self.arguments if a.key == key), None)

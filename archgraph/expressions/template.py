@@ -104,7 +104,7 @@ class Loop:
         start, stop = (_whole(bound, names) for bound in (self.start, self.stop))
         values = range(start, stop - 1, -1) if self.descending else range(start, stop + 1)
         if len(values) > MAX_RANGE:
-            message = f"a range of {len(values)} values; at most {MAX_RANGE}"
+            message = f"a range of {len(values):,} values; at most {MAX_RANGE:,}"
             raise SpecError(Diagnostic("E304", message, self.location))
         return values
 

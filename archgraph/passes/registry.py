@@ -49,7 +49,7 @@ def _make_pass(step: Step, names: Names) -> Pass:
         known = [name for name in PASSES if name not in FINAL]
         what = "is run by the compiler itself" if step.use in FINAL else "is no pass"
         hint = suggest(step.use, known, "passes")
-        raise SpecError(Diagnostic("E109", f"'{step.use}' {what}", step.location, hint))
+        raise SpecError(Diagnostic("E109", f"'{step.use}' {what}", step.name_location, hint))
     kind = PASSES[step.use]
     options = {field.name: field for field in fields(kind) if field.name != "location"}
     values: dict[str, int] = {}
@@ -59,7 +59,8 @@ def _make_pass(step: Step, names: Names) -> Pass:
             raise unknown_argument(step, argument.key, list(options), where)
         value = parse_expression(argument.text, argument.location).evaluate(names)
         if isinstance(value, bool) or value != int(value) or value < 1:
-            message = f"'{argument.key}' of '{step.use}' is {value}; expected a whole number >= 1"
+            message = f"'{argument.key}' of '{step.use}' is {value}; expected a whole number of at"
+            message += " least 1"
             raise SpecError(Diagnostic("E113", message, argument.location or step.location))
         values[argument.key] = int(value)
     for name, field in options.items():

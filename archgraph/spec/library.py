@@ -80,7 +80,11 @@ class Library:
             InputOutputError: E001, it cannot be read.
             SpecError: it is not YAML, or two documents in it have one name.
         """
-        path = path.resolve()
+        try:
+            path = path.resolve()
+        except (ValueError, OSError, RuntimeError):  # a NUL, too long, links in a circle
+            message = f"cannot read '{path}': no file can be called so"
+            raise InputOutputError(Diagnostic("E001", message)) from None
         if path not in self._files:
             display = self._display(path)
             file = SpecFile(path, display)

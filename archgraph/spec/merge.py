@@ -115,21 +115,23 @@ def _without(base: RawDocument, names: Data, place: Place, adds: bool) -> RawDoc
     `adds` is whether nodes come in their place.
     """
     nodes = base.data.get("nodes")
-    wanted = [names] if isinstance(names, str) else names if isinstance(names, list) else []
+    if not isinstance(names, list):
+        hint = "write 'remove: [name]'"
+        raise SpecError(Diagnostic("E107", "'remove' is no list of names", place.location, hint))
     if not isinstance(nodes, list):
         return base
     old = base.place.children["nodes"]
     items = _read(nodes, old)
     known = [str(item.name) for item in _nodes_of(items)]
     faults: list[Diagnostic] = []
-    for i, name in enumerate(wanted):
+    for i, name in enumerate(names):
         if name not in known:
             where: Location = place.at(i).location
             hint = suggest(str(name), known, "it has")
             faults.append(Diagnostic("E117", f"there is no node '{name}' to remove", where, hint))
     if faults:
         raise SpecError(faults)
-    gone = {str(name) for name in wanted}
+    gone = {str(name) for name in names}
     if gone.issuperset(known) and not adds:
         hint = "write nodes of its own, or remove fewer"
         message = "'remove' takes away every node"

@@ -207,7 +207,11 @@ class _Binder:
         if name not in self.row.values:
             return _written(form, self.document.at("parameters", name), True)
         said = self.row.values[name]
-        if isinstance(said, Located) and type(said) is not type(form) and name not in _MAPS:
+        if said == REQUIRED:
+            message = f"this variant says '{REQUIRED}' for '{name}'; a row gives values"
+            raise SpecError(Diagnostic("E113", message, self.row.at(name)))
+        fits = type(said) is type(form) or (name in _MAPS and isinstance(said, MapParameter))
+        if isinstance(said, Located) and not fits:
             message = f"parameter '{name}' is set to {_KINDS[type(said)]}, and is declared as"
             declared = _KINDS[type(form)] if isinstance(form, Located) else "a number"
             raise SpecError(Diagnostic("E113", f"{message} {declared}", self.row.at(name)))

@@ -34,7 +34,7 @@ class RepeatCells(Pass):
         feeds = _feeds(model)
         body = [node for node in cell.order() if not isinstance(node.op, Input)]
         if self.count * max(len(body), 1) > MAX_NODES:
-            message = f"{self.count} cells of {len(body)} nodes are more than {MAX_NODES} nodes"
+            message = f"{self.count:,} cells of {len(body)} nodes are more than {MAX_NODES:,} nodes"
             raise PassError(Diagnostic("E304", message))
         graph = Graph(cell.name, cell.stage, cell.settings, cell.policy)
         for node in cell.graph_inputs:
