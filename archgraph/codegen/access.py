@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
+from functools import cached_property
 
 from archgraph.codegen.classes import ModuleClass
 from archgraph.codegen.shape import WHOLE, Field
@@ -12,6 +13,8 @@ from archgraph.spec.names import MODULE_ATTRIBUTES
 
 # What the class of the whole network says of itself.
 FACTS = frozenset({"in_levels", "in_channels", "levels", "channels", "size_multiple", "spec_hash"})
+# What a mapping of modules has besides.
+MAPPING = frozenset({"clear", "pop", "keys", "items", "values", "update"})
 
 
 def is_plain(name: str) -> bool:
@@ -25,9 +28,12 @@ def check_names(group: ModuleClass) -> None:
     Raises:
         CodegenError: E412.
     """
-    for name in group.template.fields:
-        hidden = name in MODULE_ATTRIBUTES or name.startswith("_")
+    for name, found in group.template.fields.items():
+        keys = [] if found.named else [key for key in found.members if not key.isdigit()]
+        hidden = {n for n in (name, *keys) if n in MODULE_ATTRIBUTES or n.startswith("_")}
+        hidden |= MAPPING & set(keys)
         if hidden or (group.is_root and name in FACTS):
+            name = min(hidden, default=name)
             place = group.instance.module or "the network"
             message = f"'{name}' cannot name a module in {place}: every module has one already"
             raise CodegenError(Diagnostic("E412", message, group.instance.scope.location))
@@ -46,9 +52,19 @@ class Access:
         self.classes = classes
         self.fields = group.template.fields
 
+    @cached_property
+    def is_list(self) -> bool:
+        """Whether all that the class holds is numbered from 0, so that it is a list itself."""
+        names = sorted(self.fields)
+        numbered = names == sorted(str(i) for i in range(len(names)))
+        plain = not any(found.kind for found in self.fields.values())
+        return bool(names) and numbered and plain and not self.group.numbers.kept
+
     def called(self, name: str, key: str) -> str:
         """A module of the class's own: in a field, under a key of a list or mapping."""
         found = self.fields[name]
+        if self.is_list:
+            return f"self[{name}]"
         if not is_plain(name):
             path = name if key in ("", WHOLE) else f"{name}.{key}"
             return f'self.get_submodule("{path}")'

@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from archgraph.codegen.access import Access
+from archgraph.codegen.calls import BORROWED
 from archgraph.codegen.classes import ModuleClass
 from archgraph.codegen.flow import Flow
 from archgraph.codegen.formula import is_atom
 from archgraph.codegen.layout import WIDTH, Origin
-from archgraph.codegen.names import roles
-from archgraph.codegen.outline import BORROWED, Outline
+from archgraph.codegen.names import plain_name, roles
+from archgraph.codegen.outline import Outline
 from archgraph.codegen.shape import WHOLE, Part, Ref
 from archgraph.errors import Location
 
+# The steps of a chain that leaves the input of a block alone.
+CHAIN = "y"
 # Functions whose results Python's types know; of a module's call they know nothing.
 TYPED = re.compile(r"(F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid)\(")
 
@@ -75,6 +78,8 @@ class Body:
         self.parts = group.template.parts
         self.variables: dict[Ref, str] = {}
         self.parameters = set(self.inputs)
+        # Names that no other value may take: those of edges, and in a cell those of its inputs.
+        self.fixed = set(self.inputs) if named else set()
         self.statements: list[Statement] = []
         self.flow = Flow(group, named)
         self.last_use, self.nested = self.flow.last_use, self.flow.nested
@@ -95,6 +100,7 @@ class Body:
                 names = self.access.edge_names(found)
                 targets = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
                 self.parameters.update(names)
+                self.fixed.update(names)
                 self.statements.append(Statement(f"{targets} = self.{found.name}.values()"))
         for i, part in enumerate(self.parts):
             self._write(i, part)
@@ -103,11 +109,17 @@ class Body:
         outputs = [self.variables[ref] for ref in self.group.template.outputs]
         last = self.statements[-1] if self.statements else Statement("")
         typed = len(outputs) == 1 and last.targets == (outputs[0],) and not last.depth
-        if typed and not self.named and TYPED.match(expression := last.text.partition(" = ")[2]):
+        expression = last.text.partition(" = ")[2]
+        if typed and not self.named and self._is_tensor(expression):
             self.statements.pop()
             outputs = [expression]
         self._annotate(outputs)
         return self.statements, outputs
+
+    def _is_tensor(self, expression: str) -> bool:
+        """Whether Python knows that an expression is a Tensor."""
+        left = re.match(r"(\w+) [+*] ", expression)
+        return bool(TYPED.match(expression)) or (left is not None and left[1] in self.inputs)
 
     # --- one statement ---------------------------------------------------------------------
 
@@ -187,8 +199,7 @@ class Body:
             return self.access.called(*part.called)
         if not part.reach.startswith(BORROWED):
             return self.access.reached(part.reach)
-        inputs = list(self.group.instance.inputs)
-        return self.inputs[inputs.index(part.reach)]
+        return self.inputs[int(part.reach.removeprefix(BORROWED))]
 
     def _write_optional(self, i: int, part: Part, text: str) -> None:
         """A part under a condition; without it the value that takes its place goes on."""
@@ -243,9 +254,14 @@ class Body:
         leaves = self._leaves_of(part)
         ended = [ref for ref in leaves if self.last_use.get(ref, -1) <= i]
         first = part.operands[0] if part.operands else None
-        (only,) = leaves if len(leaves) == 1 else [first]
+        around = self.leaves.get(first, {first}) if first else set()
+        (only,) = around if len(around) == 1 else [None]
         measured = part.item.form is not None and part.item.form.structure[0] == "resize"
-        if only in ended and (len(leaves) == 1 or measured or self.variables[only] == "x"):
+        measured = measured or part.path.startswith("inputs.")
+        last = self.group.template.outputs == (("part", i, 0),)
+        nameless = only is not None and self.variables.get(only) == CHAIN
+        chain = len(leaves) == 1 and (last or nameless or self.flow.goes_on(i))
+        if only is not None and only in ended and (chain or measured):
             return [self.variables[only]]
         return [self._free_name(self._inner_name(part, i), i)]
 
@@ -253,6 +269,8 @@ class Body:
         """What a value inside a block is called: `x` along the chain that leaves it."""
         if self.group.template.outputs == (("part", i, 0),) or part.path in ("fuse", "block"):
             return "x"
+        if self.flow.goes_on(i):
+            return CHAIN
         if part.called and part.called[0] == "inputs" and part.items[0].child:
             done = roles(self.classes[self._child_module(part)])
             return "_".join([self._spec_name(part), *done])
@@ -263,16 +281,22 @@ class Body:
         child = part.items[-1].child
         scope = self.classes[self._child_module(part)].instance.scope if child else None
         if scope and len(scope.outputs) == len(part.results):
-            return [name.replace(".", "_") for name in scope.outputs]
+            return [plain_name(name.replace(".", "_")) for name in scope.outputs]
         prefix = f"{child}." if child else ""
-        return [value.removeprefix(prefix).partition(".")[0] for value in part.results]
+        names = [value.removeprefix(prefix).partition(".")[0] for value in part.results]
+        return [plain_name(name) for name in names]
 
     def _child_module(self, part: Part) -> str:
         name, key = part.called or ("", "")
         found = self.group.template.fields.get(name)
         members = found.members if found else {}
         attribute = list(members.values())[-1] if key == WHOLE else members.get(key)
-        return attribute.child if attribute else part.reach.removeprefix(BORROWED)
+        if attribute:
+            return attribute.child
+        instance = self.group.instance
+        own = f"{instance.module}." if instance.module else ""
+        module = part.item.module
+        return module.removeprefix(BORROWED) if module.startswith(BORROWED) else own + module
 
     def _spec_name(self, part: Part) -> str:
         """`td6` for a node; `td6_in7_up` for what happens on an edge of it."""
@@ -281,13 +305,12 @@ class Body:
         node = part.path.partition(".")[0]
         if self.named and self.parts[self.flow.node_end[node]] is part:
             names = [node]
-        name = "_".join(names) or path[-1]
-        return name if not name[0].isdigit() else f"x{name}"
+        return plain_name("_".join(names) or path[-1])
 
     def _free_name(self, wanted: str, i: int) -> str:
         """`wanted`, unless a value that is still needed has that name."""
         name, number = wanted, 2
-        while name in self.parameters or (self.live[name] and not self._dies(name, i)):
+        while name in self.fixed or (self.live[name] and not self._dies(name, i)):
             name, number = f"{wanted}_{number}", number + 1
         return name
 

@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archgraph.codegen.context import Parameter
+from archgraph.codegen.calls import Attribute, Instance
 from archgraph.codegen.names import name_classes
-from archgraph.codegen.numbers import MAX_PARAMETERS, Numbers, explain
-from archgraph.codegen.outline import Attribute, Instance, Outline
+from archgraph.codegen.numbers import MAX_PARAMETERS, explain
+from archgraph.codegen.outline import Outline
+from archgraph.codegen.parameters import Numbers, Parameter
 from archgraph.codegen.shape import Field, Part, Ref, Shape, field_key, part_key, shape_of
 
 # More shapes of one block than this are not compared pair by pair.
@@ -186,7 +187,7 @@ def _joined(
     if places != sorted(set(places)):
         return None
     absent = set(range(len(big.parts))) - set(places)
-    if any(big.parts[i].is_numbered or len(big.parts[i].results) != 1 for i in absent):
+    if not all(_may_lack(big, i, small) for i in absent):
         return None
     wiring = _Wiring(big, places, absent, dict(larger.bypass))
     if not wiring.fits(small):
@@ -197,6 +198,19 @@ def _joined(
         parts = {place: member.shape.parts[k] for k, place in enumerate(places)}
         members.append(replace(member, parts=parts))
     return ModuleClass(big, members, {**larger.bypass, **wiring.bypass, **bypass})
+
+
+def _may_lack(big: Shape, i: int, small: Shape) -> bool:
+    """Whether a statement can be left out: a single result, no list element, no module kept."""
+    part = big.parts[i]
+    if part.is_numbered or len(part.results) != 1 or part.reach:
+        return False
+    if part.called is None:
+        return True
+    name, key = part.called
+    kept = small.fields.get(name)
+    calls = sum(other.called == part.called for other in big.parts)
+    return calls == 1 and (kept is None or key not in kept.members)
 
 
 def _fields_fit(big: Shape, small: Shape, classes: Mapping[str, ModuleClass]) -> bool:

@@ -7,11 +7,11 @@ from itertools import groupby
 
 from archgraph.codegen.access import Access, is_plain
 from archgraph.codegen.body import Body, place
+from archgraph.codegen.calls import Attribute
 from archgraph.codegen.classes import ModuleClass
-from archgraph.codegen.context import Parameter
 from archgraph.codegen.formula import is_atom
 from archgraph.codegen.layout import INDENT, Line, Origin, lines, signature
-from archgraph.codegen.outline import Attribute
+from archgraph.codegen.parameters import Parameter
 from archgraph.codegen.shape import Field
 
 LEADING = ("in_channels", "channels")
@@ -66,11 +66,7 @@ class Constructor:
     @property
     def base(self) -> str:
         """What the class derives from: a list, where all it holds is numbered from 0."""
-        fields = list(self.group.template.fields.values())
-        names = [found.name for found in fields]
-        numbered = sorted(names) == sorted(str(i) for i in range(len(names)))
-        plain = not any(found.kind for found in fields) and not self.numbers.kept
-        return "nn.ModuleList" if fields and numbered and plain else "nn.Module"
+        return "nn.ModuleList" if self.access.is_list else "nn.Module"
 
     def _as_list(self) -> Iterator[Line]:
         fields = self.group.template.fields

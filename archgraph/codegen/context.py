@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archgraph.codegen.calls import BORROWED
 from archgraph.codegen.formula import evaluated, matches, parsed, python_text, run, words
 from archgraph.codegen.names import input_names, reserved_parameters
-from archgraph.codegen.outline import BORROWED, Outline
+from archgraph.codegen.outline import Outline
+from archgraph.codegen.parameters import NO_DEFAULT, Parameter
 from archgraph.expressions import Value
 
 if TYPE_CHECKING:
     from archgraph.codegen.classes import ModuleClass
 
-NO_DEFAULT = ""
 
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a constructor, with its value in every instance (None: any will do)."""
-
-    name: str
-    column: tuple[object, ...]
-    is_channels: bool = False
-    default: str = NO_DEFAULT
-
-    @property
-    def type_name(self) -> str:
-        """The type to annotate."""
-        kinds = {type(value) for value in self.column if value is not None}
-        if tuple in kinds:
-            return "tuple[str, ...]"
-        if kinds == {bool}:
-            return "bool"
-        return "float" if float in kinds else "int"
-
-
-def literal(value: object) -> str:
-    """A value as Python writes it, with the quotes that the formatter wants."""
-    if isinstance(value, tuple):
-        inner = ", ".join(literal(part) for part in value)
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+def _is_whole(value: object) -> bool:
+    return type(value) is int or (isinstance(value, float) and value.is_integer())
 
 
 class Context:
@@ -85,6 +60,8 @@ class Context:
             self.entering[name] = k
         for name in declared:
             column = tuple(row[name] for row in self.arguments)
+            if name.endswith("channels") and all(_is_whole(value) for value in column):
+                column = tuple(int(value) for value in column)  # widths are whole, 128.0 too
             is_channels = name.endswith("channels") and all(type(v) is int for v in column)
             default = self._default(name, column)
             self.parameters[name] = Parameter(name, column, is_channels, default)

@@ -28,9 +28,9 @@ class Flow:
         self.group = group
         self.named = named
         self.parts = group.template.parts
-        self.last_use, readers = self._uses()
+        self.last_use, self.readers = self._uses()
         self.node_end = {part.path.partition(".")[0]: i for i, part in enumerate(self.parts)}
-        self.nested = self._nested(readers)
+        self.nested = self._nested(self.readers)
 
     def _uses(self) -> tuple[dict[Ref, int], dict[Ref, list[int]]]:
         readers: dict[Ref, list[int]] = {}
@@ -40,6 +40,14 @@ class Flow:
         for ref in self.group.template.outputs:
             readers.setdefault(ref, []).append(len(self.parts))
         return {ref: found[-1] for ref, found in readers.items()}, readers
+
+    def goes_on(self, i: int) -> bool:
+        """Whether a value is only the next step of a chain, so that its name says nothing."""
+        uses = self.readers.get(("part", i, 0), ())
+        if len(uses) != 1 or uses[0] == len(self.parts):
+            return False
+        operands = [ref for ref in self.parts[uses[0]].operands if ref[0] != "module"]
+        return len(operands) == 1
 
     def _nested(self, readers: Mapping[Ref, Sequence[int]]) -> dict[int, int]:
         """Statements that are written inside of the one that alone reads them."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 
 from archgraph.errors import ArchgraphError
@@ -61,10 +63,15 @@ def python_text(expression: Expression, names: Mapping[str, str]) -> str:
         The text, or an empty one if it says what Python does not know.
     """
     try:
-        tree = _Python(names).visit(expression.tree)
+        tree = _Python(names).visit(deepcopy(expression.tree))
     except KeyError:
         return ""
-    return ast.unparse(ast.fix_missing_locations(tree))
+    if isinstance(tree, ast.BoolOp):  # `unparse` puts the last of three in brackets
+        word = " and " if isinstance(tree.op, ast.And) else " or "
+        loose = ast.BoolOp | ast.IfExp
+        texts = [(ast.unparse(value), isinstance(value, loose)) for value in tree.values]
+        return word.join(f"({text})" if is_loose else text for text, is_loose in texts)
+    return ast.unparse(tree)
 
 
 class _Python(ast.NodeTransformer):
@@ -76,6 +83,14 @@ class _Python(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         return ast.Name(self.names[ast.unparse(node)])
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        """`a and b and c`, however it was put together."""
+        values: list[ast.expr] = []
+        for value in map(self.visit, node.values):
+            same_word = isinstance(value, ast.BoolOp) and type(value.op) is type(node.op)
+            values += value.values if same_word else [value]
+        return ast.BoolOp(node.op, values)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         assert isinstance(node.func, ast.Name)
@@ -118,3 +133,13 @@ def is_atom(text: str) -> bool:
 def words(text: str) -> set[str]:
     """The names that a Python expression reads."""
     return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+
+
+def total(texts: Sequence[str]) -> str:
+    """The sum of some texts, equal ones counted."""
+    counts = Counter(texts)
+    found: list[str] = []
+    for text, count in counts.items():
+        shown = text if is_atom(text) or count == 1 else f"({text})"
+        found.append(shown if count == 1 else f"{count} * {shown}")
+    return " + ".join(found)

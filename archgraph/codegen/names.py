@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archgraph.codegen.outline import BORROWED, Outline
+from archgraph.codegen.calls import BORROWED
+from archgraph.codegen.outline import Outline
 from archgraph.codegen.snippets import definitions
 from archgraph.spec.names import RESERVED
 
@@ -77,6 +78,9 @@ def _distinctions(base: str, group: ModuleClass, first: ModuleClass | None) -> l
     other = [part.path for part in first.template.parts if "#" not in part.path]
     more = [path for path in own if path not in other]
     less = [path for path in other if path not in own]
+    count, usual = (len(g.instance.inputs) for g in (group, first))
+    if count != usual and not group.template.instance.scope.arguments:
+        return [f"{base}Of{count}"]
     if len(more) == 1 and not less and not more[0].rpartition(".")[2].isdigit():
         return [f"{base}With{camel(more[0])}"]
     if len(less) == 1 and not more and not less[0].rpartition(".")[2].isdigit():
@@ -90,9 +94,18 @@ def _places(base: str, group: ModuleClass) -> list[str]:
     if len(own) != 1:
         return []
     last = own.pop()
-    options = [base + last if last.isdigit() else camel(last)]
+    place = camel(last)
+    options = [place if place.startswith(base) else base + place]
     options.append(camel(re.sub(r"s\.(\d+)", r"-\1", group.modules[0])))
     return options
+
+
+def plain_name(name: str) -> str:
+    """A name that a variable can have: no number, no word of Python, nothing that is taken."""
+    if name[:1].isdigit() or not name.isidentifier():
+        name = f"x{name}" if f"x{name}".isidentifier() else "x"
+    taken = name in taken_names() or name in ("self", "torch", "math", "super", "features")
+    return f"{name}_" if taken or keyword.iskeyword(name) else name
 
 
 def input_names(group: ModuleClass, outlined: Outline) -> list[str]:
@@ -102,9 +115,12 @@ def input_names(group: ModuleClass, outlined: Outline) -> list[str]:
     for i in range(len(group.instance.inputs)):
         used = {column[i] for column in columns}
         names.append(used.pop() if len(used) == 1 else _common_name(group, outlined, i, used))
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            names[i] = f"{name}_{i}"
+    seen: set[str] = set()
+    for i, name in enumerate(map(plain_name, names)):
+        names[i] = name if name not in seen else f"{name}_{i}"
+        while names[i] in seen:
+            names[i] += "_"
+        seen.add(names[i])
     return names
 
 

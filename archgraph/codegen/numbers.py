@@ -10,50 +10,25 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from archgraph.codegen.context import Context, Parameter, literal
-from archgraph.codegen.formula import matches, run, same, words
+from archgraph.codegen.calls import BORROWED, Attribute
+from archgraph.codegen.context import Context
+from archgraph.codegen.formula import matches, run, same, total, words
 from archgraph.codegen.names import reserved_parameters
-from archgraph.codegen.outline import Attribute, Outline
+from archgraph.codegen.outline import Outline
+from archgraph.codegen.parameters import Numbers, Parameter, literal
 from archgraph.codegen.shape import WHOLE, Field, Part, Ref, Row, merged_rows, row_of
+from archgraph.spec.names import MODULE_ATTRIBUTES
 
 if TYPE_CHECKING:
     from archgraph.codegen.classes import ModuleClass
 
 MAX_PARAMETERS = 8
 CHANNELS = "channels"
+# The width of a concatenation is written as a sum of so many parameters.
+MAX_SUMMED = 2
 Column = tuple[object, ...]
-
-
-@dataclass
-class Numbers:
-    """What the text of a class needs to know about its numbers.
-
-    Attributes:
-        parameters: of the constructor, in order.
-        texts: by (field, key, slot): the number in the constructor.
-        functions: by (part, slot): the number in `forward`.
-        kept: attributes that `forward` reads, with their values in the constructor.
-        presence: by part: the condition under which an optional part is there.
-        counts: by list: how many elements it has.
-        widths: the channels of each output, in terms of the parameters; empty if unknown.
-        entering: by parameter: the input whose channels it is.
-        keys: by place: the key of a member that is named after an input.
-        inputs: names of what enters, that fit every instance.
-    """
-
-    parameters: list[Parameter] = field(default_factory=list)
-    texts: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    functions: dict[tuple[int, str], str] = field(default_factory=dict)
-    kept: dict[str, str] = field(default_factory=dict)
-    presence: dict[int, str] = field(default_factory=dict)
-    counts: dict[str, str] = field(default_factory=dict)
-    widths: list[str] = field(default_factory=list)
-    entering: dict[str, int] = field(default_factory=dict)
-    keys: dict[str, str] = field(default_factory=dict)
-    inputs: list[str] = field(default_factory=list)
 
 
 def explain(
@@ -90,13 +65,16 @@ class _Explainer:
         self.taken = reserved_parameters() | set(self.context.parameters)
         self.attributes = set(group.template.fields)
         self.widths: dict[tuple[int, int], str] = {}
+        # What the spec says of widths, in Python; other widths may be the same.
+        self.formulas: dict[str, None] = {}
+        self.makes: dict[tuple[int, str], str] = {}
         self.flags = 0
 
     def run(self) -> Numbers:
         done: set[tuple[str, str]] = set()
         for i, part in enumerate(self.group.template.parts):
-            if part.called:
-                self._called(i, part)
+            if part.called and part.called not in done:
+                self._called(part)
                 done.add(part.called)
             elif part.function:
                 self._function(i, part)
@@ -118,7 +96,7 @@ class _Explainer:
 
     # --- attributes ------------------------------------------------------------------------
 
-    def _called(self, i: int, part: Part) -> None:
+    def _called(self, part: Part) -> None:
         assert part.called is not None
         name, key = part.called
         found = self.group.template.fields[name]
@@ -152,7 +130,7 @@ class _Explainer:
             counts.append(len(rows))
         first = next(iter(found.members.values()))
         self._slots(found.name, "first", first, firsts, found.name, operands)
-        self._slots(found.name, "rest", first, rests, found.name, [])
+        self._slots(found.name, "rest", first, rests, found.name, [], found.name)
         keys = [f"{found.name}.repeat"]
         text = self._explain(keys, "count", tuple(counts), False, "", f"{found.name}_count")
         self.numbers.counts[found.name] = text
@@ -165,13 +143,17 @@ class _Explainer:
         rows: Sequence[Row],
         path: str,
         operands: Sequence[Ref],
+        after: str = "",
     ) -> None:
+        """Explain every number of an attribute; one of a list reads what the first one makes."""
         last = path.replace(".#", ".input").rpartition(".")[2]
         for slot, is_channels in self._slots_of(attribute):
             column = tuple(row.get(slot) for row in rows)
             bare = path.rstrip("0123456789").rstrip(".") if path[-1:].isdigit() else path
             keys = [f"{path}.{slot}", f"{bare}.{slot}"]
             entering = self._entering(attribute, slot, operands)
+            if after and slot != CHANNELS:
+                entering = self.numbers.texts.get((after, "first", self._made_by(attribute)), "")
             wanted = f"{last}_{slot}".lstrip("0123456789_")
             text = self._explain(keys, slot, column, is_channels, entering, wanted)
             self.numbers.texts[name, key, slot] = text
@@ -195,11 +177,21 @@ class _Explainer:
         about_input = slot != CHANNELS or "in_channels" not in slots
         return self._width(operands[0]) if about_input else ""
 
+    def _made_by(self, attribute: Attribute) -> str:
+        """The parameter that is the width of what an element makes."""
+        if not attribute.child:
+            return CHANNELS
+        widths = self.classes[attribute.child].numbers.widths
+        return widths[0] if widths else ""
+
     def _keys(self, found: Field) -> None:
         """What members are called that have the names of inputs."""
         if not found.named:
             return
-        names = [tuple(v for v in instance.inputs.values()) for instance in self.group.instances]
+        names = [
+            tuple(name for v, name in instance.inputs.items() if not v.startswith(BORROWED))
+            for instance in self.group.instances
+        ]
         same_names = all(row == names[0] for row in names)
         for key in found.members:
             place = int(key[1:])
@@ -226,25 +218,28 @@ class _Explainer:
             keys = [f"{part.path}.{slot}"]
             wanted = f"{last}_{slot}".lstrip("0123456789_#")
             text = self._explain(keys, slot, tuple(values), is_channels, entering, wanted)
+            self.makes[i, slot] = text
             self.numbers.functions[i, slot] = self._keep(text, wanted)
 
     def _keep(self, text: str, wanted: str) -> str:
         """How `forward` says what the constructor knows."""
         if not words(text) - {"True", "False", "None"}:
             return text
+        for known, value in self.numbers.kept.items():
+            if value == text:
+                return f"self.{known}"
         name = text if text.isidentifier() else wanted
-        while name in self.attributes or (self.numbers.kept.get(name, text) != text):
+        hides = self.attributes | MODULE_ATTRIBUTES
+        while name in hides or name in self.numbers.kept:
             name += "_"
         self.numbers.kept[name] = text
         return f"self.{name}"
 
     def _presence(self) -> None:
-        flags: dict[Column, str] = {}
         for i in self.group.optional:
             part = self.group.template.parts[i]
             column: Column = tuple(i in member.parts for member in self.group.members)
-            text = flags.get(column) or self._condition(i, part, column)
-            flags[column] = text
+            text = self._condition(i, part, column)
             wanted = part.path.rpartition(".")[2].lstrip("#")
             self.numbers.presence[i] = text if part.called else self._keep(text, wanted)
 
@@ -279,7 +274,10 @@ class _Explainer:
     def _width(self, ref: Ref) -> str:
         """The channels of a value as a text over the parameters, if there is one."""
         if ref[0] == "in" and isinstance(ref[1], int):
-            return self.context.input_parameter(ref[1])
+            name = self.context.input_parameter(ref[1])
+            known = self.context.parameters
+            same_width = not self.context.declared and name and CHANNELS in known
+            return CHANNELS if same_width and known[name].column == known[CHANNELS].column else name
         if ref[0] == "part" and len(ref) == 3:
             return self.widths.get((ref[1], ref[2]), "")
         return ""
@@ -290,12 +288,12 @@ class _Explainer:
             return
         for j in range(len(part.results)):
             column = self._channels(("part", i, j))
-            for text in self._width_candidates(part, j):
+            for text in self._width_candidates(i, part, j):
                 if text and self._exact(text, column):
                     self.widths[i, j] = text
                     break
 
-    def _width_candidates(self, part: Part, j: int) -> Iterator[str]:
+    def _width_candidates(self, i: int, part: Part, j: int) -> Iterator[str]:
         if part.called:
             name, key = part.called
             found = self.group.template.fields[name]
@@ -309,8 +307,12 @@ class _Explainer:
                     slot = self.classes[attribute.child].numbers.widths[j]
                     yield slot if slot.isdigit() else ""
                 yield self.numbers.texts.get((name, each, slot), "")
-        for operand in part.operands:
-            yield self._width(operand)
+        yield self.makes.get((i, CHANNELS), "")
+        widths = [self._width(operand) for operand in part.operands]
+        yield from widths
+        concat = part.function is not None and part.function.structure[0] == "concat"
+        if concat and all(widths) and len(words(text := total(widths))) <= MAX_SUMMED:
+            yield text
 
     def _exact(self, text: str, column: Column) -> bool:
         return matches(run(text, self._rows(words(text))), column)
@@ -333,6 +335,8 @@ class _Explainer:
         if self.literal:
             return literal(known[0])
         text = self.context.formula(keys, column)
+        if is_channels and text and words(text) & set(self.context.parameters):
+            self.formulas[text] = None
         if not text and is_channels:
             text = self._channel_text(slot, column, entering)
         elif not text and all(same(value, known[0]) for value in known):
@@ -344,6 +348,8 @@ class _Explainer:
     def _channel_text(self, slot: str, column: Column, entering: str) -> str:
         options = [entering, slot, CHANNELS] if self.context.declared else [CHANNELS, entering]
         options += [p.name for p in self.context.parameters.values() if p.is_channels]
+        if len(set(column)) > 1:
+            options += self.formulas
         for option in dict.fromkeys(options):
             known = self.context.parameters.get(option)
             if (

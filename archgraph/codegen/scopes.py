@@ -17,7 +17,7 @@ from archgraph.codegen.forms import Form, form_of
 from archgraph.ir import Graph, Node, Scope
 from archgraph.ir.pyramid import Input
 
-# A scope without weights is a module of its own from this many operators on.
+# A scope without weights is a module of its own from this many functions on.
 WORTH_A_MODULE = 3
 
 
@@ -62,6 +62,8 @@ class ScopeTree:
 
     def _scope_of(self, node: Node) -> str:
         """The innermost scope of a node: its own, or the list element inside that."""
+        if isinstance(node.op, Input):
+            return ""
         inner = self._around(node.name)
         if inner in self.elements:
             return inner
@@ -87,7 +89,7 @@ class ScopeTree:
         for path, owners in modules.items():
             (module, *others) = owners
             if path not in self.scopes and module and not others:
-                found[path] = Scope(path, path.split(".")[-2], module=module)
+                found[path] = Scope(path, path.split(".")[-2], inputs=("x",), module=module)
         return found
 
     # --- what is worth a module ------------------------------------------------------------
@@ -100,8 +102,10 @@ class ScopeTree:
             form = self.forms.get(node.name)
             path = self.scope_of[node.name]
             for around in self._outwards(path):
-                sizes[around] += 1
-                if form and form.module:
+                own = self.scopes[around].module
+                if form and form.module is None:
+                    sizes[around] += 1
+                elif form and (not own or node.weights.startswith(f"{own}.")):
                     weighted.add(around)
             if form and not form.module:
                 edge = next((p for p in self._outwards(path) if self._is_edge(p)), None)

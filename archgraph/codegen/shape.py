@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
+from archgraph.codegen.calls import BORROWED, Attribute, Instance, Item
 from archgraph.codegen.forms import Form
-from archgraph.codegen.outline import BORROWED, Attribute, Instance, Item
 
 if TYPE_CHECKING:
     from archgraph.codegen.classes import ModuleClass
@@ -47,7 +47,8 @@ class Part:
     """A statement: one item, or the elements of a chained list.
 
     `called` is the field and key of the module that it calls (`*` for a chained list); empty for
-    a function. `reach` is the path of a module that lies deeper, or is borrowed (`@`).
+    a function. `reach` is the path of a module that lies deeper, or the input that hands it in:
+    `@2`.
     """
 
     path: str
@@ -176,6 +177,9 @@ class _Reader:
             return Part(path, items, operands)
         if item.module in self.by_module:
             return Part(path, items, operands, self.by_module[item.module])
+        if item.module.startswith(BORROWED):
+            place = list(self.instance.inputs).index(item.module)
+            return Part(path, items, operands, None, f"{BORROWED}{place}")
         return Part(path, items, operands, None, item.module)
 
     def _canonical(self, path: str) -> str:

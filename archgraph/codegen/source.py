@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from archgraph.analysis import size_multiple
 from archgraph.codegen.access import check_names
 from archgraph.codegen.body import Body, Statement, place
+from archgraph.codegen.calls import BORROWED
 from archgraph.codegen.classes import ModuleClass, make_classes
 from archgraph.codegen.constructor import Constructor
 from archgraph.codegen.forms import size_check
 from archgraph.codegen.layout import INDENT, Line, Origin, docstring, lines, signature
 from archgraph.codegen.names import camel, roles
-from archgraph.codegen.outline import BORROWED, Outline, outline
+from archgraph.codegen.outline import Outline, outline
 from archgraph.codegen.proof import prove
 from archgraph.codegen.snippets import ADDED, definitions
 from archgraph.errors import CodegenError, Diagnostic

@@ -68,7 +68,7 @@ class Out(nn.Module):
         return x
 
 
-class Out5(nn.Module):
+class OutOf2(nn.Module):
     """Node out5."""
 
     def __init__(self, channels: int) -> None:
@@ -106,7 +106,7 @@ class BifpnCell(nn.Module):
         self.td4 = Td(channels)  # panet.yaml:13
         self.td3 = Td(channels)
         self.out4 = Out(channels)  # panet.yaml:14
-        self.out5 = Out5(channels)
+        self.out5 = OutOf2(channels)
 
     def forward(self, in3: Tensor, in4: Tensor, in5: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         td4 = self.td4(in4, in5)  # P4: (N, 64, H/16, W/16)
