@@ -223,7 +223,7 @@ def test_range_that_is_too_long() -> None:
     with pytest.raises(SpecError) as caught:
         parse_loop("l in 0..10000").values({})
     found = only(caught.value)
-    assert (found.code, found.message) == ("E304", "a range of 10001 values; at most 10000")
+    assert (found.code, found.message) == ("E304", "a range of 10,001 values; at most 10,000")
 
 
 # --- anything ------------------------------------------------------------------------------
