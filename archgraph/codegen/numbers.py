@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from archgraph.codegen.calls import BORROWED, Attribute
 from archgraph.codegen.context import Context
-from archgraph.codegen.formula import matches, run, same, total, words
+from archgraph.codegen.formula import KNOWN, matches, run, same, total, words
 from archgraph.codegen.names import reserved_parameters
 from archgraph.codegen.outline import Outline
 from archgraph.codegen.parameters import Numbers, Parameter, literal
@@ -311,7 +311,7 @@ class _Explainer:
         widths = [self._width(operand) for operand in part.operands]
         yield from widths
         concat = part.function is not None and part.function.structure[0] == "concat"
-        if concat and all(widths) and len(words(text := total(widths))) <= MAX_SUMMED:
+        if concat and all(widths) and len(words(text := total(widths)) - set(KNOWN)) <= MAX_SUMMED:
             yield text
 
     def _exact(self, text: str, column: Column) -> bool:
@@ -362,9 +362,7 @@ class _Explainer:
 
     def _exact_or_not(self, text: str, column: Column) -> bool:
         known = self._rows(words(text))
-        return words(text) <= set(known[0]) | {"math", "max", "min", "int"} and self._exact(
-            text, column
-        )
+        return words(text) <= set(known[0]) | set(KNOWN) and self._exact(text, column)
 
     def _rows(self, names: set[str]) -> list[dict[str, object]]:
         """The parameters' values, for every instance."""
