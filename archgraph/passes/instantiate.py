@@ -232,8 +232,11 @@ class Builder:
     ) -> str:
         given = dict(values)
         where = step.location or context.location
-        if "padding" in operator_fields(step.use) and context.settings.padding:
+        known = operator_fields(step.use)
+        if "padding" in known and context.settings.padding:
             given.setdefault("padding", context.settings.padding)
+        if "init" in known and known["init"][1] and context.settings.init:
+            given.setdefault("init", context.settings.init)
         op = make_operator(step.use, given, where, step.arguments)
         read = self.by_port(step.use, op.ports, operands, context, where) if op.ports else operands
         return self.add(path, op, [value for _, value in read], context, step.location)

@@ -70,6 +70,7 @@ class SettingsModel(Located):
     norm: StepForm | None = None
     padding: Literal["same", "symmetric"] | None = None
     bias: bool | None = None
+    init: Literal["torch", "he-normal", "glorot-uniform", "lecun-normal"] | None = None
 
 
 class EdgeDefaults(Located):
