@@ -20,8 +20,8 @@ from archgraph.cli.output import progress
 
 EXAMPLES = """
 [bold]Examples[/]
-  archgraph export-weights b0.safetensors --model b0.yaml --as timm -o b0.pth
-  archgraph export-weights my.safetensors --model my.yaml --as effdet -o my.pth
+  archgraph export-weights d0.safetensors --model d0.yaml --as timm -o b0.pth
+  archgraph export-weights d.safetensors --model d.yaml --as effdet -o d.pth
 """
 
 
@@ -54,7 +54,7 @@ def export_weights(
 ) -> None:
     """Write weights of a spec as a state dict that effdet or timm loads.
 
-    `effdet-level-first` is for the networks of effdet whose heads keep their norms by level.
+    effdet-level-first is for networks whose heads keep their norms by level.
     """
     check_weights_output(output, (".pth", ".pt", ".safetensors"))
     network = compile_network(model, settings, variant, search)

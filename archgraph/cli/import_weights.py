@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/]
   archgraph import-weights b0.pth --model efficientnet -o b0.safetensors
-  archgraph import-weights last.pth --ema --model mine.yaml -o mine.safetensors
+  archgraph import-weights last.pth --ema --model d.yaml -o d.safetensors
 """
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A .pth, .pt or .safetensors file.")
@@ -51,8 +51,8 @@ def import_weights(
 ) -> None:
     """Turn a checkpoint of effdet, timm or archgraph into weights for a spec.
 
-    All tensors fit, or a report says which do not and nothing is written. Only the last
-    convolution of the class head may be for another number of classes.
+    All of them fit, or a report says which do not and nothing is written.
+    Only the number of classes may differ.
     """
     check_weights_output(output, (".safetensors",))
     network = compile_network(model, settings, variant, search)

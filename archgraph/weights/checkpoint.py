@@ -46,6 +46,12 @@ class Weights:
         found = self.metadata.get("left_out", ())
         return tuple(str(each) for each in found) if isinstance(found, list) else ()
 
+    @property
+    def origin(self) -> str:
+        """What this file of archgraph was made for, as in a command line; empty if it says none."""
+        model, variant = (self.metadata.get(key, "") for key in ("model", "variant"))
+        return " ".join(f"'{word}'" for word in (model, variant) if word)
+
 
 def read_weights(path: str | Path, *, averaged: bool = False) -> Weights:
     """Read the named tensors of a checkpoint.

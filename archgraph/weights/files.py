@@ -114,8 +114,6 @@ def _read_torch(path: Path) -> object:
         with warnings.catch_warnings(), _plain_objects():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise _unreadable(path, error) from None
     except MemoryError:
         raise failed("E430", f"'{path}' needs more memory than there is") from None
     except Exception as error:  # a damaged pickle raises whatever its bytes lead to
@@ -159,9 +157,7 @@ def _read_safetensors(path: Path) -> Stored:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return Stored(tensors, _decoded(file.metadata()))
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except (SafetensorError, MemoryError, ValueError, TypeError, RuntimeError) as error:
+    except (SafetensorError, OSError, MemoryError, ValueError, TypeError, RuntimeError) as error:
         message = f"'{path}' is no complete safetensors file: {error}"
         raise failed("E430", message, "get the file again") from None
 

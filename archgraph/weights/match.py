@@ -59,8 +59,15 @@ def match(
     return Match(grouped(missing, counted), grouped(extra, list(given)), misshapen)
 
 
-def report(found: Match, file: str, network: str) -> WeightsError:
-    """The exception that says all of it, each kind of mistake in a line."""
+def report(found: Match, file: str, network: str, origin: str = "") -> WeightsError:
+    """The exception that says all of it, each kind of mistake in a line.
+
+    Args:
+        found: what is wrong.
+        file: the file, as its user calls it.
+        network: what does not fit it.
+        origin: what the file says it is for; empty if it says nothing.
+    """
     lines: list[tuple[str, str]] = []
     if found.missing:
         lines.append((f"{_total(found.missing)} missing", _groups(found.missing)))
@@ -73,7 +80,8 @@ def report(found: Match, file: str, network: str) -> WeightsError:
         ]
         words = _listed(shown, len(found.misshapen))
         lines.append((f"{_tensors(len(found.misshapen))} of another shape", words))
-    hint = "choose the model, variant and --set that the file was made with; nothing was written"
+    made = f"the file was made for {origin}" if origin else "choose what the file was made for"
+    hint = f"{made}: model, variant and --set; nothing was loaded or written"
     return WeightsError(
         Diagnostic(
             "E432",
@@ -100,14 +108,14 @@ def _total(groups: Iterable[tuple[str, int]]) -> str:
 
 
 def _tensors(count: int) -> str:
-    return f"{count} tensor{'s are' if count != 1 else ' is'}"
+    return f"{count:,} tensors are" if count != 1 else "1 tensor is"
 
 
 def _groups(groups: Sequence[tuple[str, int]]) -> str:
-    shown = [name if count == 1 else f"{name} ({count})" for name, count in groups[:SHOWN]]
+    shown = [name if count == 1 else f"{name} ({count:,})" for name, count in groups[:SHOWN]]
     return _listed(shown, len(groups))
 
 
 def _listed(shown: Sequence[str], total: int) -> str:
     rest = total - len(shown)
-    return "; ".join([*shown, f"and {rest} more"] if rest > 0 else shown)
+    return "; ".join([*shown, f"and {rest:,} more"] if rest > 0 else shown)

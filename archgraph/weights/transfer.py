@@ -114,7 +114,7 @@ def export_weights(path: str | Path, network: Network, output: Path, names: str)
     lacking = match({own: shapes[own] for own in theirs}, _shapes(tensors))
     if lacking.missing:
         only_missing = Match(lacking.missing, (), ())
-        raise report(only_missing, str(weights.path), network.name)
+        raise report(only_missing, str(weights.path), network.name, weights.origin)
     renamed = {name: tensors[own] for own, name in theirs.items() if own in tensors}
     if output.suffix == ".safetensors":
         write_safetensors(output, renamed, {})
@@ -151,7 +151,7 @@ def _converted(weights: Weights, network: Network) -> tuple[dict[str, Tensor], R
     their_predictor = theirs.get(f"{predictor}.weight", "").rpartition(".")[0]
     changed = changed_predictor(found, their_predictor)
     if not changed and not found.is_complete:
-        raise report(found, str(weights.path), network.name)
+        raise report(found, str(weights.path), network.name, weights.origin)
     named = {ours[name]: tensor for name, tensor in given.items()}
     tensors = {
         own: named[own]
