@@ -9,13 +9,17 @@ rooms. torch is imported by `build` only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archgraph.assemble import (
+    BACKBONE,
+    Tools,
+    assemble_backbone,
     assemble_block,
+    assemble_model,
     assemble_topology,
     dead_ends,
     pass_steps,
@@ -23,14 +27,29 @@ from archgraph.assemble import (
 )
 from archgraph.entry_points import load_plugins
 from archgraph.errors import ArchgraphError, Diagnostic, Severity, SpecError
-from archgraph.ir import Model, verify
-from archgraph.passes import Lower, Pass, PassResult, ResolveEdges, make_passes, run_pipeline
+from archgraph.ir import Model, hoisted, verify
+from archgraph.passes import (
+    Lower,
+    Pass,
+    PassResult,
+    PyramidTypes,
+    ResolveEdges,
+    make_passes,
+    run_pipeline,
+)
 from archgraph.spec import (
+    AnyDocument,
     Arguments,
     ArgumentValue,
+    BackboneDocument,
     BlockDocument,
+    ExpandedModel,
+    ExpandedModelNode,
+    ExpandedTopology,
     Library,
+    ModelDocument,
     TopologyDocument,
+    expand_model,
     expand_topology,
     independent,
     python_argument,
@@ -99,9 +118,6 @@ def compile_spec(
     load_plugins()
     library = library or Library()
     document = library.document(*library.open(reference))
-    if not isinstance(document, TopologyDocument):
-        message = f"'{document.name}' is a {document.kind}; only a topology stands on its own"
-        raise SpecError(Diagnostic("E116", message, document.at(document.kind)))
     return _compile(document, arguments or {}, library, variant)
 
 
@@ -145,7 +161,7 @@ def check_spec(
 
 
 def _check_variants(
-    document: TopologyDocument, arguments: Arguments, library: Library, chosen: str
+    document: AnyDocument, arguments: Arguments, library: Library, chosen: str
 ) -> list[Diagnostic]:
     """What is wrong or odd with a topology under the chosen variant, or under each of them."""
     found: list[Diagnostic] = []
@@ -159,7 +175,7 @@ def _check_variants(
     return _merged(found)
 
 
-def _stands_alone(document: TopologyDocument) -> list[str]:
+def _stands_alone(document: AnyDocument) -> list[str]:
     """No variant, unless every variant gives what a document without one would lack."""
     rows = document.variants.values()
     needed = (name for name, form in document.parameters.items() if form == "required")
@@ -235,6 +251,20 @@ def arguments_from_python(parameters: Mapping[str, object]) -> Arguments:
 
 
 def _compile(
+    document: AnyDocument, arguments: Arguments, library: Library, variant: str
+) -> Compilation:
+    match document:
+        case TopologyDocument():
+            return _compile_topology(document, arguments, library, variant)
+        case ModelDocument():
+            return _compile_model(document, arguments, library, variant)
+        case BackboneDocument():
+            return _compile_backbone(document, arguments, library, variant)
+    message = f"'{document.name}' is a block; only a backbone, topology or model stands on its own"
+    raise SpecError(Diagnostic("E116", message, document.at(document.kind)))
+
+
+def _compile_topology(
     document: TopologyDocument, arguments: Arguments, library: Library, variant: str
 ) -> Compilation:
     rest, settings, found = split_settings(arguments)
@@ -256,6 +286,55 @@ def _compile(
     except ArchgraphError as error:
         raise type(error)(_merged(error.diagnostics)) from None
     return Compilation(model, results, _warnings(model))
+
+
+def _compile_model(
+    document: ModelDocument, arguments: Arguments, library: Library, variant: str
+) -> Compilation:
+    rest, settings, found = split_settings(arguments)
+    expanded = expand_model(document, rest, variant_of(document, variant))
+    results: list[PassResult] = []
+
+    def refine(
+        topology: ExpandedTopology, part: Model, node: ExpandedModelNode, model: ExpandedModel
+    ) -> Model:
+        """The passes of a topology, and those that its node adds; its edges resolved."""
+        own = make_passes(pass_steps(topology.document), topology.bound.names)
+        added = make_passes(pass_steps(node.model), model.bound.names)
+        done = run_pipeline([*own, *added, ResolveEdges()], part)
+        results.extend(replace(result, name=f"{node.name}: {result.name}") for result in done)
+        return done[-1].after
+
+    try:
+        tools = Tools(lambda growing: PyramidTypes(growing).all_of, refine)
+        model = assemble_model(expanded, library, tools, settings)
+    except ArchgraphError as error:
+        raise type(error)(_merged([*found, *error.diagnostics])) from None
+    if found:
+        raise SpecError(_merged(found))
+    return _lowered(model, results)
+
+
+def _compile_backbone(
+    document: BackboneDocument, arguments: Arguments, library: Library, variant: str
+) -> Compilation:
+    rest, settings, found = split_settings(arguments)
+    variant_of(document, variant)
+    if found:
+        raise SpecError(_merged(found))
+    done = _lowered(assemble_backbone(document, rest, library, settings, variant))
+    *results, lowered = done.results
+    after = Model(hoisted(lowered.after.graph, BACKBONE), lowered.after.blocks)
+    return replace(done, results=(*results, replace(lowered, after=after)))
+
+
+def _lowered(model: Model, results: Sequence[PassResult] = ()) -> Compilation:
+    try:
+        *more, lowered = run_pipeline([ResolveEdges(), Lower()], model)
+    except ArchgraphError as error:
+        raise type(error)(_merged(error.diagnostics)) from None
+    more = more if model.graph.policy is not None else []
+    return Compilation(model, (*results, *more, lowered), _warnings(model))
 
 
 def _merged(found: Iterable[Diagnostic]) -> list[Diagnostic]:

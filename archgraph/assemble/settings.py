@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from archgraph.errors import Diagnostic, SpecError, suggest
 from archgraph.expressions import Step, parse_step
-from archgraph.ir import PADDINGS, Settings
+from archgraph.ir import INITS, PADDINGS, Settings
 from archgraph.spec import Arguments, SettingsModel, steps_of
 
 PREFIX = "settings."
 _EXPECTED = {"act": "a step", "norm": "a step", "padding": "same or symmetric"}
-_EXPECTED["bias"] = "true or false"
+_EXPECTED |= {"bias": "true or false", "init": f"one of {', '.join(INITS)}"}
 
 
 def settings_of(model: SettingsModel) -> Settings:
@@ -31,7 +31,7 @@ def settings_of(model: SettingsModel) -> Settings:
             message = f"'{key}' is one step"
             raise SpecError(Diagnostic("E107", message, model.at(key), "write a block for more"))
         steps[key] = chain[0] if chain else None
-    return Settings(steps["act"], steps["norm"], model.padding, model.bias)
+    return Settings(steps["act"], steps["norm"], model.padding, model.bias, model.init)
 
 
 def split_settings(arguments: Arguments) -> tuple[Arguments, Settings, list[Diagnostic]]:
@@ -55,6 +55,8 @@ def split_settings(arguments: Arguments) -> tuple[Arguments, Settings, list[Diag
                     found.extend(error.diagnostics)
             case "padding", str(text) if text in PADDINGS:
                 settings = replace(settings, padding=text)
+            case "init", str(text) if text in INITS:
+                settings = replace(settings, init=text)
             case "bias", bool(flag):
                 settings = replace(settings, bias=flag)
             case name, value if name in SettingsModel.known_keys():

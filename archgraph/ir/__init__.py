@@ -18,7 +18,8 @@ from archgraph.ir.block import (
     Variant,
 )
 from archgraph.ir.graph import MAX_NODES, Edge, EdgeSteps, Graph, Node, Scope, Template
-from archgraph.ir.settings import PADDINGS, ROOT_SETTINGS, Settings
+from archgraph.ir.hoist import hoisted
+from archgraph.ir.settings import INITS, PADDINGS, ROOT_SETTINGS, Settings
 from archgraph.ir.text import print_graph
 from archgraph.ir.text_parser import parse_graph
 from archgraph.ir.types import GLOBAL, FeatureType, Stage
@@ -26,6 +27,7 @@ from archgraph.ir.verify import verify
 
 __all__ = [
     "GLOBAL",
+    "INITS",
     "MAX_NODES",
     "NUMBER",
     "PADDINGS",
@@ -48,6 +50,7 @@ __all__ = [
     "Stage",
     "Template",
     "Variant",
+    "hoisted",
     "parse_graph",
     "print_graph",
     "verify",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from archgraph.expressions import Attributes, Scalar, Step, parse_step
 
 PADDINGS = ("symmetric", "same")
+INITS = ("torch", "he-normal", "glorot-uniform", "lecun-normal")
 
 
 @dataclass(frozen=True)
@@ -15,13 +16,15 @@ class Settings:
 
     `act` and `norm` are the steps that `use: act` and `use: norm` stand for; `padding` is
     `symmetric` (PyTorch's habit) or `same` (TensorFlow's, the odd pixel at bottom and right);
-    `bias` is whether a convolution that a norm follows has a bias.
+    `bias` is whether a convolution that a norm follows has a bias; `init` is how convolutions
+    draw their first weights.
     """
 
     act: Step | None = None
     norm: Step | None = None
     padding: str | None = None
     bias: bool | None = None
+    init: str | None = None
 
     def updated(self, over: Settings) -> Settings:
         """These settings with everything that `over` says."""
@@ -30,6 +33,7 @@ class Settings:
             over.norm or self.norm,
             over.padding or self.padding,
             self.bias if over.bias is None else over.bias,
+            over.init or self.init,
         )
 
     def attributes(self) -> Attributes:
@@ -50,4 +54,5 @@ ROOT_SETTINGS = Settings(
     norm=parse_step("batch-norm eps=1e-5 momentum=0.1"),
     padding="symmetric",
     bias=False,
+    init="torch",
 )

@@ -12,7 +12,7 @@ from archgraph.expressions import Argument, Step, parse_expression, parse_step
 from archgraph.ir.graph import Edge, EdgeSteps, Graph, Node, Scope, Template
 from archgraph.ir.op import Op, least
 from archgraph.ir.ops import VOCABULARY
-from archgraph.ir.settings import PADDINGS, Settings
+from archgraph.ir.settings import INITS, PADDINGS, Settings
 from archgraph.ir.text import ROOT
 from archgraph.ir.types import GLOBAL, FeatureType, Stage
 
@@ -99,7 +99,8 @@ def _parse_head(reader: _LineReader) -> Graph:
 
 def _parse_line(graph: Graph, reader: _LineReader, nodes: dict[str, _ParsedNode]) -> None:
     if not reader.is_node() and reader.accept_word("settings"):
-        graph.settings = _settings_from(reader.json())
+        path = "" if reader.peek("{") else reader.match(NAME)
+        graph.inherited[path] = _settings_from(reader.json())
         reader.end()
     elif not reader.is_node() and reader.accept_word("edges"):
         graph.policy = _edge_steps_from(reader.json())
@@ -268,6 +269,7 @@ def _settings_from(raw: Json) -> Settings:
             "norm": isinstance(value, str | dict),
             "padding": value in PADDINGS,
             "bias": isinstance(value, bool),
+            "init": value in INITS,
         }
         if not allowed.get(key, False):
             raise ValueError(f"setting '{key}' cannot be {value!r}")

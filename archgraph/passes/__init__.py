@@ -8,6 +8,7 @@ Comes in: a model. Goes out: another model and a log in the user's names. May im
 from archgraph.passes.base import Pass, PassResult, Rewrites, run_pass, run_pipeline
 from archgraph.passes.lower import Lower
 from archgraph.passes.pyramid.resolve_edges import ResolveEdges
+from archgraph.passes.pyramid.types import PyramidTypes
 from archgraph.passes.registry import PASSES, make_passes
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Lower",
     "Pass",
     "PassResult",
+    "PyramidTypes",
     "ResolveEdges",
     "Rewrites",
     "make_passes",

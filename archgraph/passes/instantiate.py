@@ -58,6 +58,9 @@ from archgraph.passes.context import (
     with_first,
 )
 
+# Arguments that operators take from the settings where a step does not give them.
+SETTABLE = {"padding", "init"}
+
 
 class Builder:
     """Adds the operators of steps to a graph, keeping the type of every value.
@@ -173,6 +176,8 @@ class Builder:
             names = self._names(operands, context, inherited=True)
             if meant.when and not meant.when.evaluate(names):
                 return {"": operands[0][1]}
+            if step.use in context.own:
+                path = Path(path.call, f"{path.module}.{context.key}")
         values = self._arguments(meant, names, context)
         if meant.use == SPLIT:
             return self._split(meant, values, operands, path, context)
@@ -232,8 +237,9 @@ class Builder:
     ) -> str:
         given = dict(values)
         where = step.location or context.location
-        if "padding" in operator_fields(step.use) and context.settings.padding:
-            given.setdefault("padding", context.settings.padding)
+        for name in SETTABLE & operator_fields(step.use).keys():
+            if setting := getattr(context.settings, name):
+                given.setdefault(name, setting)
         op = make_operator(step.use, given, where, step.arguments)
         read = self.by_port(step.use, op.ports, operands, context, where) if op.ports else operands
         return self.add(path, op, [value for _, value in read], context, step.location)

@@ -101,9 +101,10 @@ class _Lowering:
         types = self.builder.types
         made = list(islice(reversed(types), len(types) - before))[::-1]
         position = {name: i for i, name in enumerate(made)}
+        own = f".{node.op.key}" if isinstance(node.op, Use) and node.op.key else ""
         structure = [
             (
-                self.graph[name].weights,
+                self.graph[name].weights.removesuffix(own),
                 self.graph[name].op,
                 [position.get(edge.source) for edge in self.graph.inputs(name)],
             )
@@ -124,7 +125,7 @@ class _Lowering:
     def _misplaced(self, label: str, name: str) -> Iterator[Diagnostic]:
         """An output whose level only its block could tell, and that has another one."""
         node, level = self.source[name], self._type(name).level
-        if isinstance(node.op, Result) and label != f"p{level}":
+        if isinstance(node.op, Result) and label.rpartition(".")[2] != f"p{level}":
             message = f"output '{label}' is '{name}', which is at level {level}"
             hint = f"name a value of its level, or the output by level {level}"
             yield Diagnostic("E115", message, node.location, hint)
@@ -196,6 +197,7 @@ class _Lowering:
     def _use(self, node: Node, op: Use) -> str:
         """Build a `use` node; returns its value, or its name if it has several."""
         context = self._context(node, op.settings, {"level": op.level})
+        context = replace(context, own=op.own, key=op.key)
         edges = self._edges(node)
         bare = not op.block and not any(_has_steps(edge) for edge in edges)
         if not bare:
@@ -303,7 +305,7 @@ class _Lowering:
         return nearest or self.latest_anywhere.get(level)
 
     def _context(self, node: Node, settings: Settings, names: dict[str, Value]) -> Context:
-        merged = self.source.settings.updated(settings)
+        merged = self.source.settings_at(node.scope).updated(settings)
         edges = self.source.inputs(node.name)
         aliases = {self.values[edge.source]: edge.name for edge in reversed(edges)}
         return Context(

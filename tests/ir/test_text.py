@@ -123,7 +123,7 @@ def test_blocks_may_be_named_like_json(name: str) -> None:
 def test_condition_of_a_setting() -> None:
     graph = fuse_graph()
     step = replace(parse_step("relu"), when=parse_expression("x.channels > 8"))
-    graph.settings = Settings(act=step)
+    graph.inherited[""] = Settings(act=step)
     assert_round_trip(graph)
 
 
