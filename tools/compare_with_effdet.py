@@ -17,6 +17,7 @@ stochastic depth, whose random numbers no two programs draw alike.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import tempfile
 import time
@@ -259,6 +260,12 @@ def statistics(value: Tensor) -> list[float]:
     return [float(flat.mean()), spread, *picked, float(flat.sum()), float(flat.abs().sum())]
 
 
+def digest(shapes: Mapping[str, Sequence[int]]) -> str:
+    """A short text for the names and shapes of a state dict."""
+    lines = "".join(f"{name} {list(shape)}\n" for name, shape in sorted(shapes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
 def golden(case: Case) -> dict[str, Any]:
     """What effdet computes: statistics of every map, and of what it learns from two images."""
     reference = theirs(case)
@@ -269,6 +276,8 @@ def golden(case: Case) -> dict[str, Any]:
         "changes": dict(case.effdet_changes),
         "size": list(case.size),
         "parameters": sum(p.numel() for p in reference.parameters()),
+        "tensors": len(reference.state_dict()),
+        "digest": digest({k: tuple(t.shape) for k, t in reference.state_dict().items()}),
         "maps": {name: [statistics(value) for value in maps[name]] for name in SECTIONS},
     }
     if case.effdet in TRAINED and case.size == (256, 256) and not case.effdet_changes:
@@ -296,7 +305,10 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
     if arguments.goldens:
-        rows = [json.dumps(golden(case)) for case in [*CASES, *MORE]]
+        rows = []
+        for case in [*CASES, *MORE]:
+            print(case.label, flush=True)
+            rows.append(json.dumps(golden(case)))
         arguments.goldens.write_text("[\n" + ",\n".join(rows) + "\n]\n", "utf-8")
         return
     known = [case.effdet for case in CASES]
