@@ -35,7 +35,7 @@ from archgraph.cli.main import main
 from archgraph.compiler import check_spec
 from archgraph.expressions import Step
 from archgraph.expressions.grammar import BUILTINS
-from archgraph.ir.ops import OPERATORS
+from archgraph.ir.ops import OPERATORS, Conv
 from archgraph.ir.settings import ROOT_SETTINGS
 from archgraph.ir.signature import ALIASES, FUSIONS
 from archgraph.passes import PASSES
@@ -376,6 +376,8 @@ def test_settings_show_their_defaults() -> None:
     rows = tables()["SettingsModel"]
     for each in fields(ROOT_SETTINGS):
         value = getattr(ROOT_SETTINGS, each.name)
+        if value is None:  # the default of the operator
+            value = getattr(Conv, each.name)
         assert f"`{value.text if isinstance(value, Step) else text_of(value)}`" in rows[each.name]
 
 

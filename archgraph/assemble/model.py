@@ -14,7 +14,7 @@ from archgraph.assemble.inline import inline
 from archgraph.assemble.model_nodes import ModelNodes
 from archgraph.assemble.topology import assemble_topology
 from archgraph.errors import Diagnostic, SpecError
-from archgraph.expressions import Step
+from archgraph.expressions import Scalar, Step
 from archgraph.ir import Edge, FeatureType, Graph, Model, Node, Scope, Settings, Stage
 from archgraph.ir.pyramid import Fuse, Input, Result, Use
 from archgraph.ir.settings import INHERIT, ROOT_SETTINGS
@@ -34,6 +34,7 @@ from archgraph.spec import (
 # A pyramid: the value of each level.
 Pyramid = Mapping[int, str]
 LEVELS = "levels"
+IMAGE_SIZE = "image_size"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class _Assembler:
 
     def run(self) -> Model:
         root = self.document.at(self.document.kind)
-        shown, doc = self.model.bound.shown, self.document.doc.strip()
+        shown, doc = self._shown(), self.document.doc.strip()
         self.graph.scopes[""] = Scope("", self.document.name, shown, (IMAGE,), (), root, doc)
         channels = self.model.bound.input_channels.get(0, 1)
         self.graph.add(Node(IMAGE, Input(0, channels), "", IMAGE, root))
@@ -110,6 +111,14 @@ class _Assembler:
             if isinstance(made.op, Result) and made.name not in needed:
                 self.graph.remove(made.name)
         return Model(self.graph, self.blocks.known)
+
+    def _shown(self) -> tuple[tuple[str, Scalar | str], ...]:
+        """The parameters, and the image size that the model is meant for, if it says one."""
+        shown = self.model.bound.shown
+        size = self.model.bound.names.get(IMAGE_SIZE)
+        if isinstance(size, int | float) and IMAGE_SIZE not in dict(shown):
+            shown = (*shown, (IMAGE_SIZE, size))
+        return shown
 
     def _all_faults(self) -> list[Diagnostic]:
         bound = self.model.bound

@@ -59,6 +59,8 @@ def split_settings(arguments: Arguments) -> tuple[Arguments, Settings, list[Diag
                 settings = replace(settings, init=text)
             case "bias", bool(flag):
                 settings = replace(settings, bias=flag)
+            case "init", str(text) if text in INITS:
+                settings = replace(settings, init=text)
             case name, value if name in SettingsModel.known_keys():
                 message = f"'{key}' cannot be {value!r}; expected {_EXPECTED[name]}"
                 found.append(Diagnostic("E113", message, given.location))

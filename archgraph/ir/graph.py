@@ -82,7 +82,9 @@ class Scope:
     """What an instance of a block was in the spec: for the printer, figures and errors.
 
     `path` is the call path; `module` the module path, where its weights live, which another
-    scope may share; by default the two are equal. `inputs` and `outputs` are the names that the
+    scope may share; by default the two are equal. `key` tells the calls of a shared module apart:
+    what has weights of its own in each call has it as the last segment of its module path; only
+    the outermost scope of a call says it. `inputs` and `outputs` are the names that the
     block itself uses for what enters and leaves; `arguments` are its parameters, in declared
     order, evaluated; `location` is where it is used. What all instances of a block have in
     common is the graph's template of that name.
@@ -96,6 +98,7 @@ class Scope:
     location: Location | None = None
     doc: str = field(default="", compare=False)
     module: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
         if not self.module:

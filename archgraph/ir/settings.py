@@ -1,4 +1,4 @@
-"""The five habits of a network that blocks inherit from where they are used."""
+"""The habits of a network that blocks inherit from where they are used."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Settings:
 
     `act` and `norm` are the steps that `use: act` and `use: norm` stand for; `padding` is
     `symmetric` (PyTorch's habit) or `same` (TensorFlow's, the odd pixel at bottom and right);
-    `bias` is whether a convolution that a norm follows has a bias; `init` is how convolutions
-    draw their first weights.
+    `bias` is whether a convolution that a norm follows has a bias; `init` is how weights of
+    convolutions are drawn before training, by default as torch does.
     """
 
     act: Step | None = None

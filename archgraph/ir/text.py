@@ -10,8 +10,9 @@
       return p3=td3
 
 Fields that have their default are left out; at OPERATORS every node shows its type. A scope whose
-weights live elsewhere says `module=`, a node likewise `weights=`. A location keeps file, line and
-column. What `Scope.doc` and edge locations say is not part of the form.
+weights live elsewhere says `module=`, one of its calls with weights of their own `key=`, a node
+likewise `weights=`. A location keeps file, line and column. What `Scope.doc` and edge locations
+say is not part of the form.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def _scope_text(scope: Scope) -> str:
     text += f" -> ({', '.join(scope.outputs)})"
     if scope.module != scope.path:
         text += f" module={scope.module}"
+    if scope.key:
+        text += f" key={scope.key}"
     if scope.arguments:
         text += f" {json.dumps(dict(scope.arguments))}"
     return text + _location_text(scope.location)

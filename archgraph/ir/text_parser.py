@@ -17,6 +17,7 @@ from archgraph.ir.text import ROOT
 from archgraph.ir.types import GLOBAL, FeatureType, Stage
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_]+)*")
+KEY = re.compile(r"[A-Za-z0-9_]+")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 LOCATION = re.compile(r"#\s(.+):(\d+):(\d+)\Z")
 TYPE = re.compile(r"(?:P(\d+)|global) x (\d+)(?:( loose)(?: (\d+))?)?")
@@ -144,11 +145,13 @@ def _parse_scope(graph: Graph, reader: _LineReader) -> None:
     reader.expect("->")
     outputs = reader.names()
     module = reader.match(NAME) if reader.accept("module=") else path
+    key = reader.match(KEY) if reader.accept("key=") else ""
     arguments = _mapping(reader.json()) if reader.peek("{") else {}
     location = reader.location()
     reader.end()
     given = tuple(arguments.items())
-    graph.scopes[path] = Scope(path, block, given, inputs, outputs, location, module=module)
+    scope = Scope(path, block, given, inputs, outputs, location, module=module, key=key)
+    graph.scopes[path] = scope
 
 
 def _parse_node(reader: _LineReader) -> _ParsedNode:
@@ -274,7 +277,7 @@ def _settings_from(raw: Json) -> Settings:
         if not allowed.get(key, False):
             raise ValueError(f"setting '{key}' cannot be {value!r}")
     act, norm = (_step_from(given[key]) if key in given else None for key in ("act", "norm"))
-    return Settings(act, norm, given.get("padding"), given.get("bias"))
+    return Settings(act, norm, given.get("padding"), given.get("bias"), given.get("init"))
 
 
 class _LineReader:

@@ -59,7 +59,7 @@ from archgraph.passes.context import (
 )
 
 # Arguments that operators take from the settings where a step does not give them.
-SETTABLE = {"padding", "init"}
+SETTABLE = ("padding", "init")
 
 
 class Builder:
@@ -237,8 +237,10 @@ class Builder:
     ) -> str:
         given = dict(values)
         where = step.location or context.location
-        for name in SETTABLE & operator_fields(step.use).keys():
-            if setting := getattr(context.settings, name):
+        known = operator_fields(step.use)
+        for name in SETTABLE:
+            setting = getattr(context.settings, name)
+            if setting and name in known and setting in known[name][1]:
                 given.setdefault(name, setting)
         op = make_operator(step.use, given, where, step.arguments)
         read = self.by_port(step.use, op.ports, operands, context, where) if op.ports else operands

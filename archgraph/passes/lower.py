@@ -206,6 +206,9 @@ class _Lowering:
         here = Path(node.name, node.weights)
         outer = replace(context, scope=node.scope) if bare else context
         results = self.builder.chain(op.use, operands, here if bare else here.child("use"), outer)
+        if op.key and node.name in self.graph.scopes:
+            scope = self.graph.scopes[node.name]
+            self.graph.scopes[node.name] = replace(scope, key=op.key)
         if op.results:
             self.results[node.name] = results
             if not bare:

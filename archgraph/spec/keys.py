@@ -32,6 +32,7 @@ _EVERYWHERE: Mapping[str, str] = {
     "nodes": "Nodes in order of execution.",
     "norm": "The step that `use: norm` means.",
     "outputs": "What the network returns, one value for each level.",
+    "init": "How weights of convolutions are drawn before training.",
     "padding": "Where an odd pixel of padding goes: both sides as in PyTorch, or as in TensorFlow.",
     "parameters": "What may be set from outside: name to default, or `required`.",
     "passes": "Rewrites of the graph, in this order.",

@@ -179,6 +179,19 @@ def test_norm_padding_and_bias_are_inherited(tmp_path: Path) -> None:
     assert operator(compilation, "out3.block.norm", BatchNorm).eps == 1e-5
 
 
+def test_init_is_inherited(tmp_path: Path) -> None:
+    head = "settings: {init: he-normal}\n"
+    mine = "---\nblock: mine\nnodes: [{name: conv, use: conv channels=64 %s}]\n"
+    text = neck(block="mine", head=head, more=mine % "bias_init=-2.5")
+    conv = operator(compiled(tmp_path, text), "out3.block.conv", Conv)
+    assert (conv.init, conv.bias_init) == ("he-normal", -2.5)
+    outside = sets("settings.init=lecun-normal")
+    conv = operator(compiled(tmp_path, text, outside), "out3.block.conv", Conv)
+    assert conv.init == "lecun-normal"
+    text = neck(block="mine", head=head, more=mine % "init=torch")
+    assert operator(compiled(tmp_path, text), "out3.block.conv", Conv).init == "torch"
+
+
 def test_a_setting_may_be_a_block_of_the_file(tmp_path: Path) -> None:
     more = "---\nblock: double\nnodes: [{name: a, use: relu}, {name: b, use: silu}]\n"
     compilation = compiled(

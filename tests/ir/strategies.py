@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from archgraph.errors import Location
 from archgraph.expressions import Argument, Step, parse_expression
 from archgraph.ir import (
+    INITS,
     PADDINGS,
     Edge,
     EdgeSteps,
@@ -57,6 +58,7 @@ settings = st.builds(
     st.none() | steps,
     st.none() | st.sampled_from(PADDINGS),
     st.none() | st.booleans(),
+    st.none() | st.sampled_from(INITS),
 )
 optional_chains = st.none() | chains
 edge_steps = st.builds(EdgeSteps, optional_chains, optional_chains, optional_chains, st.booleans())
@@ -76,7 +78,9 @@ def scopes(draw: st.DrawFn) -> dict[str, Scope]:
     found = {}
     for path in ["", *draw(st.lists(paths, max_size=3, unique=True))]:
         block = draw(kebab)
-        found[path] = Scope(path, block, draw(shown), draw(several), draw(several), draw(locations))
+        given = draw(shown), draw(several), draw(several), draw(locations)
+        module, key = draw(st.just(path) | paths), draw(st.just("") | names)
+        found[path] = Scope(path, block, *given, module=module if path else "", key=key)
     return found
 
 
@@ -139,6 +143,8 @@ def _operator(draw: st.DrawFn, types: dict[str, FeatureType]) -> tuple[Op, list[
                 st.sampled_from([1, x.channels]),
                 st.booleans(),
                 st.sampled_from(["symmetric", "same"]),
+                st.sampled_from(["torch", "lecun-normal"]),
+                finite,
             ),
             st.just([source]),
         ),

@@ -17,6 +17,7 @@ from archgraph.ir.types import FeatureType
 
 Padding = Literal["symmetric", "same", "valid"]
 TransposedPadding = Literal["symmetric", "same"]
+Init = Literal["torch", "he-normal", "glorot-uniform", "lecun-normal"]
 
 
 def symmetric_padding(extent: int, stride: int) -> int:
@@ -60,7 +61,11 @@ class _Window(Op):
 
 @dataclass(frozen=True)
 class Conv(_Window):
-    """A 2-d convolution; square kernel, the same stride and dilation along both axes."""
+    """A 2-d convolution; square kernel, the same stride and dilation along both axes.
+
+    `init` is what its weights are drawn from before training (`torch`: what torch does itself);
+    any other sets the bias to `bias_init`. What the network computes does not depend on them.
+    """
 
     kind: ClassVar[str] = "conv"
 
@@ -71,6 +76,8 @@ class Conv(_Window):
     groups: int = 1
     bias: bool = True
     padding: Padding = "symmetric"
+    init: Init = "torch"
+    bias_init: float = 0.0
 
     @property
     def window(self) -> tuple[int, int, Padding]:
