@@ -257,7 +257,18 @@ def statistics(value: Tensor) -> list[float]:
     middle = flat.numel() // 2
     picked = [float(flat[i]) for i in (0, middle, -1)]
     spread = float(flat.std(correction=0))
-    return [float(flat.mean()), spread, *picked, float(flat.sum()), float(flat.abs().sum())]
+    found = [float(flat.mean()), spread, *picked, float(flat.sum()), float(flat.abs().sum())]
+    return [rounded(value) for value in found]
+
+
+def rounded(value: float) -> float:
+    """Thirteen digits, which is what two programs can agree on."""
+    return float(f"{value:.13g}")
+
+
+def norms(tensors: Mapping[str, Tensor]) -> list[float]:
+    """The norm of each tensor, in the order of the names."""
+    return [rounded(float(tensor.norm())) for _, tensor in sorted(tensors.items())]
 
 
 def digest(shapes: Mapping[str, Sequence[int]]) -> str:
@@ -283,15 +294,12 @@ def golden(case: Case) -> dict[str, Any]:
     if case.effdet in TRAINED and case.size == (256, 256) and not case.effdet_changes:
         maps = maps_of(without_stochastic_depth(reference).train(), image(case.size, 2))
         loss([*maps["class"], *maps["box"]]).backward()
-        grads = {name: p.grad for name, p in reference.named_parameters() if p.grad is not None}
+        grads = {name: learned(p) for name, p in reference.named_parameters()}
+        buffers = {n: b for n, b in reference.named_buffers() if n.endswith(("mean", "var"))}
         found["training"] = {
             "maps": {name: [statistics(value) for value in maps[name]] for name in SECTIONS[2:]},
-            "gradients": {name: float(grad.norm()) for name, grad in grads.items()},
-            "buffers": {
-                name: float(buffer.norm())
-                for name, buffer in reference.named_buffers()
-                if name.endswith(("mean", "var"))
-            },
+            "gradients": norms(grads),
+            "buffers": norms(buffers),
         }
     return found
 

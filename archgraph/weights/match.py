@@ -68,28 +68,26 @@ def report(found: Match, file: str, network: str, origin: str = "") -> WeightsEr
         network: what does not fit it.
         origin: what the file says it is for; empty if it says nothing.
     """
-    lines: list[tuple[str, str]] = []
+    said: list[str] = []
     if found.missing:
-        lines.append((f"{_total(found.missing)} missing", _groups(found.missing)))
+        said.append(f"{_total(found.missing)} missing: {_groups(found.missing)}")
     if found.extra:
-        lines.append((f"{_total(found.extra)} too many", _groups(found.extra)))
+        said.append(f"{_total(found.extra)} too many: {_groups(found.extra)}")
     if found.misshapen:
         shown = [
             f"{name} is {list(shape)}, not {list(wanted)}"
             for name, shape, wanted in found.misshapen[:SHOWN]
         ]
         words = _listed(shown, len(found.misshapen))
-        lines.append((f"{_tensors(len(found.misshapen))} of another shape", words))
+        said.append(f"{_tensors(len(found.misshapen))} of another shape: {words}")
     made = f"the file was made for {origin}" if origin else "choose what the file was made for"
     hint = f"{made}: model, variant and --set; nothing was loaded or written"
+    # Diagnostics without a place are sorted by what they say; the way out stands at the end.
     return WeightsError(
         Diagnostic(
-            "E432",
-            f"'{file}' does not fit {network}: {what}: {words}",
-            None,
-            hint if (what, words) == lines[-1] else "",
+            "E432", f"'{file}' does not fit {network}: {line}", None, hint if line == max(said) else ""
         )
-        for what, words in lines
+        for line in said
     )
 
 
