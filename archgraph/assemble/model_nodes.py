@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from archgraph.assemble.binding import insert_step, with_defaults
 from archgraph.assemble.blocks import Blocks
@@ -139,6 +139,8 @@ class ModelNodes:
         if node.model.passes:
             raise SpecError(self._stray(node, "passes", "they rewrite a topology"))
         bound = self.reader.bound(steps, self.names)
+        for step in bound:
+            self._check_variant(step)
         several = next((s for s in bound if result_names(s, self.blocks.known)), None)
         if several and len(bound) > 1:
             message = f"'{several.use}' has several results, and stands beside other steps"
@@ -147,6 +149,13 @@ class ModelNodes:
         if several and node.model.share == "levels":
             raise SpecError(self._stray(node, "share", f"'{several.use}' is used once"))
         return bound
+
+    def _check_variant(self, step: Step) -> None:
+        argument, block = step.argument(VARIANT), self.blocks.known.get(step.use)
+        if argument and block and block.variants and argument.text not in block.variants:
+            message = f"'{step.use}' has no variant '{argument.text}'"
+            hint = suggest(argument.text, block.variants, "variants")
+            raise SpecError(Diagnostic("E123", message, argument.location, hint))
 
     def results(self, step: Step) -> tuple[str, ...]:
         """The names of the results of a step that has several."""
@@ -243,21 +252,23 @@ class ModelNodes:
                 message = f"'{step.use}' reads '{given.name}', which is not given"
                 raise SpecError(Diagnostic("E215", message, node.model.key_at("from")))
             if given.level not in pyramid:
-                raise SpecError(self._missing_level(node, step, given.level, source, pyramid))
+                wanted = {each.level for each in topology.inputs}
+                raise SpecError(self._missing_level(node, step, wanted, source, pyramid))
             found[given.name] = pyramid[given.level]
         return found
 
     def _missing_level(
-        self, node: ExpandedModelNode, step: Step, level: int, source: str, pyramid: Pyramid
+        self, node: ExpandedModelNode, step: Step, wanted: Set[int], source: str, pyramid: Pyramid
     ) -> Diagnostic:
         argument = step.argument("levels")
         where = (argument.location if argument else None) or step.location or node.location
-        message = f"'{node.name}' reads level {level}, which '{source}' does not give"
-        shown = levels_text(pyramid)
+        missing = levels_text(wanted - set(pyramid))
+        message = f"'{node.name}' reads level {missing}, which '{source}' does not give"
+        hint = f"'{source}' gives level {levels_text(pyramid)}"
+        if both := wanted & set(pyramid):
+            hint += f": write 'levels={levels_text(both)}', or make the others with 'pooled-levels'"
         if source == IMAGE:
             hint = "put a backbone before it"
-        else:
-            hint = f"'{source}' gives level {shown}: write 'levels={shown}', or make the level"
         return Diagnostic("E124", message, where, hint)
 
     def ports(
@@ -326,7 +337,7 @@ class ModelNodes:
         return Diagnostic("E115", message, step.location or node.location, hint)
 
 
-def levels_text(pyramid: Pyramid) -> str:
+def levels_text(pyramid: Iterable[int]) -> str:
     """Levels as people write them: `3..7`, or `2, 4`."""
     levels = sorted(pyramid)
     if levels == list(range(levels[0], levels[-1] + 1)) and len(levels) > 1:

@@ -135,13 +135,6 @@ def test_forms_of_a_step(form: str, tmp_path: Path) -> None:
     assert told(mistakes(tmp_path, NECK.replace("block: none", f"block: {form}"))) == []
 
 
-@pytest.mark.parametrize("kind", ["backbone", "model"])
-def test_kinds_to_come_are_told_apart_from_mistakes(kind: str, tmp_path: Path) -> None:
-    (found,) = mistakes(tmp_path, f"{kind}: b0\nnodes: []\n")
-    assert found.code == "E108"
-    assert found.message == f"documents of kind '{kind}' cannot be read yet"
-
-
 # --- names -----------------------------------------------------------------------------------
 
 
