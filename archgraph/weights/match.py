@@ -83,11 +83,10 @@ def report(found: Match, file: str, network: str, origin: str = "") -> WeightsEr
     made = f"the file was made for {origin}" if origin else "choose what the file was made for"
     hint = f"{made}: model, variant and --set; nothing was loaded or written"
     # Diagnostics without a place are sorted by what they say; the way out stands at the end.
+    hints = {max(said): hint}
+    fits = f"'{file}' does not fit {network}"
     return WeightsError(
-        Diagnostic(
-            "E432", f"'{file}' does not fit {network}: {line}", None, hint if line == max(said) else ""
-        )
-        for line in said
+        Diagnostic("E432", f"{fits}: {line}", None, hints.get(line, "")) for line in said
     )
 
 

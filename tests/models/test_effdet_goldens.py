@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -33,13 +34,10 @@ class Recorder:
     def __init__(self, module: nn.Module, parts: Sequence[str]) -> None:
         self.found: dict[str, list[Tensor]] = {}
         for part in parts:
-            module.get_submodule(part).register_forward_hook(self._hook(part))
+            module.get_submodule(part).register_forward_hook(partial(self._keep, part))
 
-    def _hook(self, part: str) -> object:
-        def keep(_: nn.Module, __: object, result: Sequence[Tensor]) -> None:
-            self.found[part] = list(result)
-
-        return keep
+    def _keep(self, part: str, _: nn.Module, __: object, result: Sequence[Tensor]) -> None:
+        self.found[part] = list(result)
 
 
 def maps_of(module: nn.Module, image: Tensor) -> dict[str, list[Tensor]]:

@@ -131,10 +131,10 @@ def test_a_file_is_whole_or_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    for write in (lambda: write_safetensors(target, {}, {}), lambda: write_torch(target, {})):
-        with pytest.raises(InputOutputError, match="No space left on device") as raised:
-            write()
-        assert raised.value.diagnostics[0].code == "E020"
+    with pytest.raises(InputOutputError, match=r"E020.*No space left on device"):
+        write_safetensors(target, {}, {})
+    with pytest.raises(InputOutputError, match=r"E020.*No space left on device"):
+        write_torch(target, {})
     assert [path.name for path in Path().iterdir()] == ["a.safetensors"]
     assert target.read_bytes() == b"before"
 

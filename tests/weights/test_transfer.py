@@ -91,7 +91,7 @@ def test_counters_of_norms_may_be_missing() -> None:
 
 def test_a_file_of_effdet_fills_a_module(module: nn.Module) -> None:
     given = state_of(network(), "effdet")
-    found = load_weights(module, network(), saved({"model": given}))
+    found = load_weights(module, network(), saved(given))
     assert (found.tensors, found.names, found.notes) == (784, "effdet", ())
     theirs = names(network(), "effdet")
     assert same({theirs[n]: t for n, t in module.state_dict().items()}, given)
