@@ -56,6 +56,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "rich": ("cli",),
     "numpy": ("weights", "export", "detect", "train"),
     "PIL": ("train",),
+    "safetensors": ("weights",),
 }
 
 
