@@ -192,10 +192,10 @@ class BlockWriter(Choices):
         elif kind == "share":
             step = self.kept(x)
             first, second = body.always[-1], self.pick(body.always)
-            body.add(
-                own, f"use: {step}, from: {first}, share: {own if self.rarely(2) else 'both'}_w"
-            )
-            shared = body.lines[-1].rpartition("share: ")[2].rstrip("}")
+            # Another node may take the weights of a node, or both those of a name.
+            given = f", share: {own}_w" if self.rarely(2) else ""
+            shared = f"{own}_w" if given else own
+            body.add(own, f"use: {step}, from: {first}{given}")
             body.add(body.take(), f"use: {step}, from: {second}, share: {shared}")
         elif kind == "group":
             self._group(body, own, x)

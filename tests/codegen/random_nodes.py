@@ -6,6 +6,7 @@ needs a width that is not known gets a projection to one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,14 +48,23 @@ class Sharable:
     level: int
     width: int
 
-    def line(self, sources: list[Value]) -> str:
-        """The node, on these values."""
-        pairs = zip(self.entries, sources, strict=True)
-        entries = ", ".join(entry.replace("@", value.name) for entry, value in pairs)
+    def line(self, sources: Sequence[Value]) -> str:
+        """The node, on these values; its edges keep their names, which their weights have."""
+        triples = zip(self.entries, sources, self.sources, strict=True)
+        entries = ", ".join(_entry(*each) for each in triples)
         # What reads results only says its own level.
         said = "level: " in self.text or all("." not in value.name for value in sources)
         level = "" if said else f", level: {self.level}"
         return f"{self.text}{level}, from: [{entries}]"
+
+
+def _entry(entry: str, value: Value, first: Value) -> str:
+    """An entry that reads a value where it first read another."""
+    text = entry.replace("@", value.name)
+    if value == first or "name: " in entry:
+        return text
+    text = text[1:-1] if text.startswith("{") else f"from: {text}"
+    return f"{{name: {first.name.replace('.', '_')}, {text}}}"
 
 
 class NodeWriter(BlockWriter):
@@ -260,8 +270,6 @@ class NodeWriter(BlockWriter):
         self.needs_widths = True
         first = self.pick(self.sharables)
         sources = [self.pick(self._alike(source)) for source in first.sources]
-        if len({value.name for value in sources}) < len(sources):  # edges are called after them
-            sources = list(first.sources)
         self.add(name, f"{first.line(sources)}, share: {first.weights}", first.level, first.width)
 
     def _alike(self, source: Value) -> list[Value]:
