@@ -8,6 +8,7 @@ rooms. torch is imported by `build` only.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
@@ -157,21 +158,45 @@ def build(reference: str, **parameters: object) -> nn.Module:
 
     Args:
         reference: a name of the library, a file, or `file.yaml#name`.
-        **parameters: values of the topology's parameters. Besides these `settings` takes a
-            mapping of settings, such as `{"act": "silu"}`; `variant` the name of a variant; and
-            `search` a list of folders in which names are looked up before the library.
+        **parameters: values of the document's parameters. Besides these `settings` takes a
+            mapping of settings, such as `{"act": "silu"}`; `variant` the name of a variant;
+            `weights` a file of weights, such as `import-weights` writes; and `search` a list of
+            folders in which names are looked up before the library.
 
     Returns:
-        A module with `forward(features: list[Tensor]) -> list[Tensor]`, levels ascending; each
-        feature of level l has shape (batch, channels, ceil(H / 2**l), ceil(W / 2**l)).
+        Of a topology a module with `forward(features: list[Tensor]) -> list[Tensor]`, levels
+        ascending; each feature of level l has shape (batch, channels, ceil(H / 2**l),
+        ceil(W / 2**l)). Of a backbone or model one with `forward(image: Tensor)`, which gives
+        such a list, or a tuple of lists where the model has several outputs.
+
+    Raises:
+        SpecError: every mistake that was found, placed.
+        WeightsError: the weights do not fit, all of them but those of another number of classes,
+            which is warned of.
     """
-    from archgraph.codegen import load_module
+    from archgraph.codegen import emit, load_module
 
     variant, search = parameters.pop("variant", ""), parameters.pop("search", ())
     if not isinstance(variant, str):
         raise SpecError(Diagnostic("E113", f"'variant' is the name of one, not {variant!r}"))
+    weights = parameters.pop("weights", None)
+    if not isinstance(weights, str | Path | None):
+        raise SpecError(Diagnostic("E113", f"'weights' is the path of a file, not {weights!r}"))
     arguments, library = arguments_from_python(parameters), Library(search=_folders(search))
-    return load_module(emit_source(reference, arguments, library, variant))
+    compiled = compile_spec(reference, arguments, library, variant)
+    module = load_module(emit(compiled.operators.graph))
+    if weights is not None:
+        _load(module, compiled, weights)
+    return module
+
+
+def _load(module: nn.Module, compiled: Compilation, path: str | Path) -> None:
+    """Load a file of weights; what it has nothing for is warned of."""
+    from archgraph.weights import Network, load_weights
+
+    found = load_weights(module, Network(compiled.operators.graph, compiled.name), path)
+    for note in found.notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def _folders(search: object) -> list[str | Path]:
