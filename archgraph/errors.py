@@ -9,6 +9,7 @@ other exception that leaves the public API is a bug.
     ├── TextError       the text form of a graph does not parse
     ├── VerifyError     a graph breaks its own rules (after a pass: the pass is at fault)
     ├── CodegenError    a graph cannot be printed as source
+    ├── WeightsError    a file of weights cannot be used, or does not fit
     └── InputOutputError  a file cannot be read or written
 """
 
@@ -202,6 +203,10 @@ class VerifyError(ArchgraphError):
 
 class CodegenError(ArchgraphError):
     """A graph cannot be printed as source."""
+
+
+class WeightsError(ArchgraphError):
+    """A file of weights cannot be used, or does not fit; nothing was loaded or written."""
 
 
 class InputOutputError(ArchgraphError):

@@ -26,6 +26,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__init__",),  # the public names
     ("train", "scaling"),
     ("compiler", "plugins"),
+    ("stages",),
     ("assemble", "passes", "weights", "codegen", "export", "render", "importers", "entry_points"),
     ("analysis",),
     ("spec", "ir", "detect"),
@@ -55,6 +56,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "rich": ("cli",),
     "numpy": ("weights", "export", "detect", "train"),
     "PIL": ("train",),
+    "safetensors": ("weights",),
 }
 
 

@@ -26,12 +26,12 @@ from archgraph.ir import (
 )
 from archgraph.ir.signature import argument_kinds, input_names, result_names, too_many
 from archgraph.spec import (
-    BlockDocument,
     BlockEntryModel,
     BlockGroupModel,
     BlockNodeModel,
     BlockPortsModel,
     Located,
+    TemplateDocument,
     expression_of,
     fits,
     name_fault,
@@ -74,7 +74,7 @@ class BlockNodes:
         chain: the blocks that stand around it.
     """
 
-    def __init__(self, blocks: Blocks, document: BlockDocument, chain: Chain) -> None:
+    def __init__(self, blocks: Blocks, document: TemplateDocument, chain: Chain) -> None:
         self.blocks = blocks
         self.document = document
         self.chain = chain

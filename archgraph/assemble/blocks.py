@@ -26,10 +26,10 @@ from archgraph.ir.signature import (
 )
 from archgraph.spec import (
     OUTSIDE,
-    BlockDocument,
     Document,
     Library,
     SettingsModel,
+    TemplateDocument,
     certain,
 )
 
@@ -39,13 +39,13 @@ Chain = tuple[tuple[str, str], ...]
 MAX_DEPTH = 64
 
 
-def assemble_block(document: BlockDocument, library: Library) -> Block:
+def assemble_block(document: TemplateDocument, library: Library) -> Block:
     """A block as a template, with every name that it uses checked.
 
     Raises:
         SpecError: every mistake in it and in the blocks it uses, placed.
     """
-    file = _file_of(document)
+    file = file_of(document)
     if document.name in BUILTIN_NAMES or document.name in FUSIONS:
         message = f"'{document.name}' is built in, so a block of this name would never be found"
         where = document.at(document.kind)
@@ -57,7 +57,8 @@ def assemble_block(document: BlockDocument, library: Library) -> Block:
     return block
 
 
-def _file_of(document: Document) -> str | None:
+def file_of(document: Document) -> str | None:
+    """The file that a document stands in, as messages call it."""
     where = document.at(document.kind)
     return where.file if where else None
 
@@ -77,6 +78,12 @@ class Blocks:
         self.faults: list[Diagnostic] = []
         self._keys: dict[tuple[str, str], str] = {}
         self._depths: dict[str, int] = {}
+
+    def at(self, home: str | None) -> Blocks:
+        """The same blocks for a document in another file, with mistakes of its own."""
+        other = Blocks(self.library, home)
+        other.known, other._keys, other._depths = self.known, self._keys, self._depths
+        return other
 
     def check_defaults(self, document: Document) -> None:
         """What `defaults` names besides `node` and `edge` must be a block or an operator."""
@@ -148,7 +155,7 @@ class Blocks:
         """
         if step.use in BUILTIN_NAMES or step.use.startswith("<"):
             return step
-        near = self._near(step)
+        near = self.near(step)
         found = self.library.find(step.use, near)
         if found is None:
             hint = name_hint(step.use, self.library.names(near) | BUILTIN_NAMES)
@@ -165,7 +172,7 @@ class Blocks:
             raise SpecError(self._too_deep(step))
         if identity not in self._keys:
             document = self.library.document(file, name)
-            if not isinstance(document, BlockDocument):
+            if not isinstance(document, TemplateDocument):
                 message = f"'{name}' is a {document.kind}, not a block"
                 raise SpecError(Diagnostic("E116", message, step.location))
             self._keys[identity] = self._free_key(name)
@@ -180,7 +187,7 @@ class Blocks:
 
     def finds(self, step: Step) -> bool:
         """Whether a step names a document."""
-        return self.library.find(step.use, self._near(step)) is not None
+        return self.library.find(step.use, self.near(step)) is not None
 
     def with_words(self, step: Step, chain: Chain = ()) -> Step:
         """The step with the blocks looked up that its words name, for `use: <parameter>`."""
@@ -201,12 +208,12 @@ class Blocks:
             step = parse_step(text, where)
         except SpecError:
             return text
-        near = self._near(step)
+        near = self.near(step)
         if step.use in BUILTIN_NAMES or not self.library.find(step.use, near):
             return text
         return self.resolve(step, chain).text
 
-    def _near(self, step: Step) -> str | None:
+    def near(self, step: Step) -> str | None:
         """The file from which the name of a step is looked up."""
         if step.location and step.location.file != OUTSIDE:
             return step.location.file
@@ -225,7 +232,7 @@ class Blocks:
             key = f"{name}-{number}"
         return key
 
-    def convert(self, document: BlockDocument, chain: Chain) -> Block:
+    def convert(self, document: TemplateDocument, chain: Chain) -> Block:
         """A document as a template; mistakes are collected in `faults`."""
         mark = len(self.faults)
         block = BlockConverter(self, document, chain).run()

@@ -21,10 +21,12 @@ from archgraph.ir import (
     Variant,
 )
 from archgraph.ir.signature import VARIANT
+from archgraph.ir.types import GLOBAL
 from archgraph.spec import (
     MAX_NAMES,
-    BlockDocument,
+    BackboneDocument,
     StepParameter,
+    TemplateDocument,
     expression_of,
     name_fault,
     parameter_fault,
@@ -46,7 +48,7 @@ class BlockConverter:
         chain: the blocks that stand around it.
     """
 
-    def __init__(self, blocks: Blocks, document: BlockDocument, chain: Chain) -> None:
+    def __init__(self, blocks: Blocks, document: TemplateDocument, chain: Chain) -> None:
         self.blocks = blocks
         self.document = document
         self.chain = chain
@@ -175,6 +177,8 @@ class BlockConverter:
         form = self.document.outputs
         if form is None:
             return {}
+        if isinstance(self.document, BackboneDocument):
+            return self._levels(self.document)
         named = {"": form} if isinstance(form, str) else form
         found: dict[str, Entry] = {}
         for name, text in named.items():
@@ -185,4 +189,21 @@ class BlockConverter:
                     raise SpecError(fault)
                 found[name] = parse_entry(text, self.document.at(*path))
                 self.nodes.check_entry(found[name], self.document.at(*path), "", self.known)
+        return found
+
+    def _levels(self, document: BackboneDocument) -> Mapping[str, Entry]:
+        """The results of a backbone, which stand under their levels: `p3` is that of level 3."""
+        found: dict[str, Entry] = {}
+        for key, text in document.outputs.items():
+            where = document.at("outputs", key)
+            with self.blocks.keeping():
+                if not key.isdigit() or int(key) >= GLOBAL:
+                    message = f"'{key}' is no level, and outputs of a backbone stand under theirs"
+                    hint = "write 'outputs: {3: stage3, 4: stage5}'"
+                    raise SpecError(
+                        Diagnostic("E113", message, document.key_at("outputs", key), hint)
+                    )
+                entry = parse_entry(text, where)
+                found[f"p{int(key)}"] = entry
+                self.nodes.check_entry(entry, where, "", self.known)
         return found

@@ -147,7 +147,7 @@ class NodeOps:
             hint = "write 'fuse: sum' on the node or under defaults.node"
             raise SpecError(Diagnostic("E106", message, node.location, hint))
         refuse_extras("a fusion", chain[0], "give the node itself a 'when'")
-        fusion = self.keep(self._fusion, chain[0], names)
+        fusion = self.keep(bound_fusion, self.steps, chain[0], names)
         if block is None and model.block is None:
             block = self.keep(
                 self.steps.read, defaults.block, defaults, names, "block", implied=IMPLIED
@@ -167,27 +167,33 @@ class NodeOps:
             raise SpecError(Diagnostic("E113", message, node.location))
         return int(channels)
 
-    def _fusion(self, step: Step, names: Names) -> Step:
-        """A fusion by name, or a block with one input that takes many values."""
-        step = insert_step(step, names, self.steps.places)
-        kinds = fusion_kinds(step)
-        if kinds is None:
-            step = self._fusion_block(step)
-            kinds = argument_kinds(step, self.blocks.known) or {}
-        check_step(step, kinds, self.blocks.known, IMPLIED)
-        return self.blocks.with_words(bind_step(step, kinds, names, frozenset()))
 
-    def _fusion_block(self, step: Step) -> Step:
-        if step.use in BUILTIN_NAMES or not self.blocks.finds(step):
-            hint = suggest(step.use, FUSIONS, "fusions")
-            message = f"there is no fusion '{step.use}'"
-            raise SpecError(Diagnostic("E109", message, step.name_location, hint))
-        step = self.blocks.resolve(with_defaults(step, self.document), ())
-        if not self.blocks.known[step.use].variadic:
-            message = f"'{step.use}' is no fusion: it does not take any number of inputs"
-            hint = "a block that fuses says 'inputs: [many x]'"
-            raise SpecError(Diagnostic("E116", message, step.location, hint))
-        return step
+def bound_fusion(steps: StepReader, step: Step, names: Names) -> Step:
+    """A fusion by name, or a block with one input that takes many values.
+
+    Raises:
+        SpecError: there is none of this name, or what is wrong with its arguments.
+    """
+    step = insert_step(step, names, steps.places)
+    kinds = fusion_kinds(step)
+    if kinds is None:
+        step = _fusion_block(steps, step)
+        kinds = argument_kinds(step, steps.blocks.known) or {}
+    check_step(step, kinds, steps.blocks.known, IMPLIED)
+    return steps.blocks.with_words(bind_step(step, kinds, names, frozenset()))
+
+
+def _fusion_block(steps: StepReader, step: Step) -> Step:
+    if step.use in BUILTIN_NAMES or not steps.blocks.finds(step):
+        hint = suggest(step.use, FUSIONS, "fusions")
+        message = f"there is no fusion '{step.use}'"
+        raise SpecError(Diagnostic("E109", message, step.name_location, hint))
+    step = steps.blocks.resolve(with_defaults(step, steps.document), ())
+    if not steps.blocks.known[step.use].variadic:
+        message = f"'{step.use}' is no fusion: it does not take any number of inputs"
+        hint = "a block that fuses says 'inputs: [many x]'"
+        raise SpecError(Diagnostic("E116", message, step.location, hint))
+    return step
 
 
 def stray(model: NodeModel, key: str, hint: str) -> Diagnostic:

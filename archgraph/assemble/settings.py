@@ -55,6 +55,8 @@ def split_settings(arguments: Arguments) -> tuple[Arguments, Settings, list[Diag
                     found.extend(error.diagnostics)
             case "padding", str(text) if text in PADDINGS:
                 settings = replace(settings, padding=text)
+            case "init", str(text) if text in INITS:
+                settings = replace(settings, init=text)
             case "bias", bool(flag):
                 settings = replace(settings, bias=flag)
             case "init", str(text) if text in INITS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from archgraph.assemble.blocks import Blocks
+from archgraph.assemble.blocks import Blocks, file_of
 from archgraph.assemble.node_ops import NodeOps, refuse_extras
 from archgraph.assemble.steps import IMPLIED, StepReader
 from archgraph.errors import Diagnostic, Location, SpecError, suggest
@@ -18,6 +18,7 @@ from archgraph.spec import (
     ExpandedNode,
     ExpandedTopology,
     Library,
+    ModelNodeModel,
     TopologyDocument,
     certain,
     independent,
@@ -31,7 +32,11 @@ _T = TypeVar("_T")
 
 
 def assemble_topology(
-    topology: ExpandedTopology, library: Library, settings: Settings = INHERIT
+    topology: ExpandedTopology,
+    library: Library,
+    settings: Settings = INHERIT,
+    base: Settings = ROOT_SETTINGS,
+    blocks: Blocks | None = None,
 ) -> Model:
     """The graph of a topology.
 
@@ -40,20 +45,24 @@ def assemble_topology(
         library: where blocks are looked up.
         settings: what the user sets from outside; counts before the document's own and those of
             its variant.
+        base: what the document inherits.
+        blocks: those that are known already, where the topology is part of a model.
 
     Raises:
         SpecError: every mistake in steps, blocks, settings and nodes, placed, after those of
             the topology itself.
     """
-    return _Assembler(topology, library, settings).run()
+    blocks = blocks or Blocks(library, file_of(topology.document))
+    return _Assembler(topology, settings, base, blocks).run()
 
 
 class _Assembler:
-    def __init__(self, topology: ExpandedTopology, library: Library, settings: Settings) -> None:
+    def __init__(
+        self, topology: ExpandedTopology, settings: Settings, base: Settings, blocks: Blocks
+    ) -> None:
         self.topology = topology
         self.document = topology.document
-        head = self.document.at(self.document.kind)
-        self.blocks = Blocks(library, head.file if head else None)
+        self.blocks = blocks
         self.steps = StepReader(self.blocks, self.document, topology.bound.places)
         self.ops = NodeOps(self.document, self.steps, self._keep)
         self.faults: dict[Diagnostic, None] = {}  # a set that keeps its order
@@ -61,7 +70,7 @@ class _Assembler:
         self.read = _results_read(topology)
         self.results: dict[str, tuple[str, ...]] = {}
         self.blocks.check_defaults(self.document)
-        inherited = ROOT_SETTINGS
+        inherited = base
         for model in (self.document.settings, topology.row.settings):
             inherited = inherited.updated(self.blocks.settings(model))
         inherited = inherited.updated(self.blocks.inherited(settings))
@@ -222,8 +231,8 @@ def _results_read(topology: ExpandedTopology) -> dict[str, set[str]]:
     return found
 
 
-def pass_steps(document: TopologyDocument) -> tuple[Step, ...]:
-    """The passes that a document lists.
+def pass_steps(document: TopologyDocument | ModelNodeModel) -> tuple[Step, ...]:
+    """The passes that a document, or a node of a model, lists.
 
     Raises:
         SpecError: every entry that is no step.

@@ -18,6 +18,7 @@ from archgraph.ir.block import (
     Variant,
 )
 from archgraph.ir.graph import MAX_NODES, Edge, EdgeSteps, Graph, Node, Scope, Template
+from archgraph.ir.hoist import hoisted
 from archgraph.ir.settings import INITS, PADDINGS, ROOT_SETTINGS, Settings
 from archgraph.ir.text import print_graph
 from archgraph.ir.text_parser import parse_graph
@@ -49,6 +50,7 @@ __all__ = [
     "Stage",
     "Template",
     "Variant",
+    "hoisted",
     "parse_graph",
     "print_graph",
     "verify",

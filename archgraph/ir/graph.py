@@ -126,7 +126,7 @@ class Graph:
     Attributes:
         name: the document it was made from.
         stage: which vocabulary it uses.
-        settings: what its blocks inherit; meaningful at PYRAMID only.
+        inherited: what blocks inherit, by the scope that they stand in; at PYRAMID only.
         policy: what edges that say nothing do; None once `resolve-edges` has run.
         scopes: block instances by path; `""` is the whole graph.
         templates: what the blocks of the scopes say, by block name.
@@ -141,7 +141,7 @@ class Graph:
     ) -> None:
         self.name = name
         self.stage = stage
-        self.settings = settings
+        self.inherited: dict[str, Settings] = {"": settings}
         self.policy = policy
         self.scopes: dict[str, Scope] = {}
         self.templates: dict[str, Template] = {}
@@ -166,7 +166,8 @@ class Graph:
 
     def _content(self) -> tuple[object, ...]:
         nodes = [(node, self.inputs(node.name)) for node in self]
-        heads = (self.name, self.stage, self.settings, self.policy, list(self._outputs.items()))
+        settings = list(self.inherited.items())
+        heads = (self.name, self.stage, settings, self.policy, list(self._outputs.items()))
         records = (list(self.templates.items()), list(self.scopes.items()))
         return (*heads, *records, nodes)
 
@@ -246,6 +247,12 @@ class Graph:
             types[node.name] = node.op.infer([types[e.source] for e in self.inputs(node.name)])
         return types
 
+    def settings_at(self, scope: str) -> Settings:
+        """What blocks inherit that stand in a scope: its own settings, or those around it."""
+        while scope and scope not in self.inherited:
+            scope = scope.rpartition(".")[0]
+        return self.inherited.get(scope, INHERIT)
+
     # --- editing ---------------------------------------------------------------------------
 
     def add(self, node: Node, inputs: Sequence[Edge] = ()) -> None:
@@ -306,7 +313,8 @@ class Graph:
 
     def copy(self) -> Graph:
         """A graph that can be edited without touching this one; nodes and edges are shared."""
-        other = Graph(self.name, self.stage, self.settings, self.policy)
+        other = Graph(self.name, self.stage, policy=self.policy)
+        other.inherited = dict(self.inherited)
         other.scopes = dict(self.scopes)
         other.templates = dict(self.templates)
         other._graph = self._graph.copy()

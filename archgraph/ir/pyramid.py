@@ -53,7 +53,8 @@ class Use(Op):
     Its edges are named like the inputs of the block of its first step. Its channels follow from
     its block, so only the compiler's instantiation knows its type. A node whose block has
     several results takes its operands as they are, and `Result` nodes read it; its level only
-    says where it stands in a figure.
+    says where it stands in a figure. Nodes that share weights may each have `own` norms: their
+    weights end in the `key` of the node.
     """
 
     kind: ClassVar[str] = "use"
@@ -65,6 +66,8 @@ class Use(Op):
     block: tuple[Step, ...] = ()
     settings: Settings = Settings()
     results: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True)

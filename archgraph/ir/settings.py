@@ -54,4 +54,5 @@ ROOT_SETTINGS = Settings(
     norm=parse_step("batch-norm eps=1e-5 momentum=0.1"),
     padding="symmetric",
     bias=False,
+    init="torch",
 )

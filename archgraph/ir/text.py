@@ -39,8 +39,10 @@ Json = Any
 def print_graph(graph: Graph) -> str:
     """The text form of `graph`; `text_parser.parse_graph` gives the graph back."""
     lines = [f"graph {graph.name} stage={graph.stage.value}"]
-    if graph.settings:
-        lines.append(f"  settings {json.dumps(_settings_json(graph.settings))}")
+    for path, settings in graph.inherited.items():
+        if settings:
+            where = f"{path} " if path else ""
+            lines.append(f"  settings {where}{json.dumps(_settings_json(settings))}")
     if graph.policy is not None:
         lines.append(f"  edges {json.dumps(_edge_steps_json(graph.policy))}")
     lines += [f"  {_template_text(template)}" for template in graph.templates.values()]

@@ -100,7 +100,8 @@ def _parse_head(reader: _LineReader) -> Graph:
 
 def _parse_line(graph: Graph, reader: _LineReader, nodes: dict[str, _ParsedNode]) -> None:
     if not reader.is_node() and reader.accept_word("settings"):
-        graph.settings = _settings_from(reader.json())
+        path = "" if reader.peek("{") else reader.match(NAME)
+        graph.inherited[path] = _settings_from(reader.json())
         reader.end()
     elif not reader.is_node() and reader.accept_word("edges"):
         graph.policy = _edge_steps_from(reader.json())

@@ -51,7 +51,8 @@ class Context:
     `scope` is the block instance or node that it belongs to; `owner` is where weights live that
     steps share by name. `override` are the settings written where a block is used, which count
     before the block's own. `like` is the value whose size an `up` step takes; `aliases` are the
-    names under which the node knows values from outside, which become the names of edges.
+    names under which the node knows values from outside, which become the names of edges. Weights
+    of the inherited steps in `own` end in `key`, so that each call of shared weights has its own.
     """
 
     names: Names
@@ -63,6 +64,8 @@ class Context:
     aliases: Mapping[str, str] = field(default_factory=dict)
     depth: int = 0
     owner: str = ""
+    own: tuple[str, ...] = ()
+    key: str = ""
 
 
 def single(results: Results, step: Step, context: Context) -> str:

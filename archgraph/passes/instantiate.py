@@ -58,6 +58,9 @@ from archgraph.passes.context import (
     with_first,
 )
 
+# Arguments that operators take from the settings where a step does not give them.
+SETTABLE = ("padding", "init")
+
 
 class Builder:
     """Adds the operators of steps to a graph, keeping the type of every value.
@@ -173,6 +176,8 @@ class Builder:
             names = self._names(operands, context, inherited=True)
             if meant.when and not meant.when.evaluate(names):
                 return {"": operands[0][1]}
+            if step.use in context.own:
+                path = Path(path.call, f"{path.module}.{context.key}")
         values = self._arguments(meant, names, context)
         if meant.use == SPLIT:
             return self._split(meant, values, operands, path, context)
@@ -233,10 +238,10 @@ class Builder:
         given = dict(values)
         where = step.location or context.location
         known = operator_fields(step.use)
-        if "padding" in known and context.settings.padding:
-            given.setdefault("padding", context.settings.padding)
-        if "init" in known and known["init"][1] and context.settings.init:
-            given.setdefault("init", context.settings.init)
+        for name in SETTABLE:
+            setting = getattr(context.settings, name)
+            if setting and name in known and setting in known[name][1]:
+                given.setdefault(name, setting)
         op = make_operator(step.use, given, where, step.arguments)
         read = self.by_port(step.use, op.ports, operands, context, where) if op.ports else operands
         return self.add(path, op, [value for _, value in read], context, step.location)

@@ -101,9 +101,10 @@ class _Lowering:
         types = self.builder.types
         made = list(islice(reversed(types), len(types) - before))[::-1]
         position = {name: i for i, name in enumerate(made)}
+        own = f".{node.op.key}" if isinstance(node.op, Use) and node.op.key else ""
         structure = [
             (
-                self.graph[name].weights,
+                self.graph[name].weights.removesuffix(own),
                 self.graph[name].op,
                 [position.get(edge.source) for edge in self.graph.inputs(name)],
             )
@@ -124,7 +125,7 @@ class _Lowering:
     def _misplaced(self, label: str, name: str) -> Iterator[Diagnostic]:
         """An output whose level only its block could tell, and that has another one."""
         node, level = self.source[name], self._type(name).level
-        if isinstance(node.op, Result) and label != f"p{level}":
+        if isinstance(node.op, Result) and label.rpartition(".")[2] != f"p{level}":
             message = f"output '{label}' is '{name}', which is at level {level}"
             hint = f"name a value of its level, or the output by level {level}"
             yield Diagnostic("E115", message, node.location, hint)
@@ -196,14 +197,20 @@ class _Lowering:
     def _use(self, node: Node, op: Use) -> str:
         """Build a `use` node; returns its value, or its name if it has several."""
         context = self._context(node, op.settings, {"level": op.level})
+        context = replace(context, own=op.own, key=op.key)
         edges = self._edges(node)
         bare = not op.block and not any(_has_steps(edge) for edge in edges)
+        # A chain on one level of a pyramid is an instance of its own, as a block would be.
+        bare = bare and (len(op.use) == 1 or not _on_pyramid(node))
         if not bare:
             self._open_scope(node)
         operands = self._operands(node, self._target(node, op), context)
         here = Path(node.name, node.weights)
         outer = replace(context, scope=node.scope) if bare else context
         results = self.builder.chain(op.use, operands, here if bare else here.child("use"), outer)
+        if op.key and node.name in self.graph.scopes:
+            scope = self.graph.scopes[node.name]
+            self.graph.scopes[node.name] = replace(scope, key=op.key)
         if op.results:
             self.results[node.name] = results
             if not bare:
@@ -303,7 +310,7 @@ class _Lowering:
         return nearest or self.latest_anywhere.get(level)
 
     def _context(self, node: Node, settings: Settings, names: dict[str, Value]) -> Context:
-        merged = self.source.settings.updated(settings)
+        merged = self.source.settings_at(node.scope).updated(settings)
         edges = self.source.inputs(node.name)
         aliases = {self.values[edge.source]: edge.name for edge in reversed(edges)}
         return Context(
@@ -317,7 +324,8 @@ class _Lowering:
         )
 
     def _open_scope(self, node: Node) -> None:
-        kind = re.sub(r"\d+", "", node.local_name).strip("_") or "node"
+        name = node.name.split(".")[-2] if _on_pyramid(node) else node.local_name
+        kind = re.sub(r"\d+", "", name).strip("_") or "node"
         names = tuple(edge.name for edge in self._edges(node))
         scope = Scope(node.name, kind, (), names, (), node.location, module=node.weights)
         self.graph.scopes[node.name] = scope
@@ -332,6 +340,11 @@ def _around(path: str) -> list[str]:
     """The path and every path around it: `a.b.c`, `a.b`, `a`."""
     parts = path.split(".")
     return [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
+
+
+def _on_pyramid(node: Node) -> bool:
+    """Whether this is a node of a model on one level: `classes.p3`, which stands in no scope."""
+    return not node.scope and "." in node.name
 
 
 def _has_steps(edge: Edge) -> bool:

@@ -13,8 +13,24 @@ from archgraph.spec.arguments import (
     parse_setting,
     python_argument,
 )
-from archgraph.spec.documents import KINDS, BlockDocument, Document, TopologyDocument
+from archgraph.spec.documents import (
+    KINDS,
+    AnyDocument,
+    BackboneDocument,
+    BlockDocument,
+    Document,
+    ModelDocument,
+    TemplateDocument,
+    TopologyDocument,
+)
 from archgraph.spec.expand import expand_topology
+from archgraph.spec.expand_model import (
+    IMAGE,
+    ExpandedModel,
+    ExpandedModelNode,
+    Read,
+    expand_model,
+)
 from archgraph.spec.expanded import ExpandedEdge, ExpandedNode, ExpandedTopology
 from archgraph.spec.faults import certain, fits, independent
 from archgraph.spec.forms import (
@@ -34,42 +50,60 @@ from archgraph.spec.models import (
     BlockPortsModel,
     EdgeDefaults,
     EdgeModel,
+    LevelsParameter,
+    MapParameter,
+    ModelNodeModel,
     NodeModel,
     SettingsModel,
     StepParameter,
+    VariantModel,
 )
 from archgraph.spec.names import SHARED, name_fault, parameter_fault
 from archgraph.spec.operands import level_unknown
 from archgraph.spec.parameters import MAX_NAMES, variant_of
-from archgraph.spec.reader import read_documents
+from archgraph.spec.reader import Data, read_documents
 
 __all__ = [
+    "IMAGE",
     "KINDS",
     "MAX_NAMES",
     "OUTSIDE",
     "SHARED",
+    "AnyDocument",
     "ArgumentValue",
     "Arguments",
+    "BackboneDocument",
     "BlockDocument",
     "BlockEntryModel",
     "BlockGroupModel",
     "BlockNodeModel",
     "BlockPortsModel",
+    "Data",
     "Document",
     "EdgeDefaults",
     "EdgeModel",
     "ExpandedEdge",
+    "ExpandedModel",
+    "ExpandedModelNode",
     "ExpandedNode",
     "ExpandedTopology",
+    "LevelsParameter",
     "Library",
     "Located",
+    "MapParameter",
+    "ModelDocument",
+    "ModelNodeModel",
     "NodeModel",
+    "Read",
     "SettingsModel",
     "SpecFile",
     "StepParameter",
+    "TemplateDocument",
     "TopologyDocument",
+    "VariantModel",
     "certain",
     "describe",
+    "expand_model",
     "expand_topology",
     "expression_of",
     "fits",

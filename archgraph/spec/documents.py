@@ -7,7 +7,7 @@ Texts stay texts here; `expand` and `assemble` parse them where their meaning is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError
 
@@ -19,6 +19,7 @@ from archgraph.spec.models import (
     Defaults,
     InputModel,
     Mapped,
+    ModelNodeModel,
     NodeEntry,
     OutputsLoop,
     ParameterForm,
@@ -33,6 +34,8 @@ class Document(Located):
     """What every kind of document may say."""
 
     kind: ClassVar[str] = ""
+    # Whether it stands on a range of levels, which is a parameter of it then.
+    on_levels: ClassVar[bool] = False
 
     _faults: tuple[Diagnostic, ...] = PrivateAttr(default=())
     _doubtful: bool = PrivateAttr(default=False)
@@ -64,14 +67,19 @@ class Document(Located):
         return self._doubtful
 
 
-class BlockDocument(Document):
+class _Template(Document):
+    """What is made where it is used, once the types of its inputs are known."""
+
+    inputs: list[str] = Field(default=["x"], min_length=1)
+    nodes: list[BlockNodeEntry] = Field(min_length=1)
+
+
+class BlockDocument(_Template):
     """A template: inputs, nodes in order, results."""
 
     kind: ClassVar[str] = "block"
 
     block: str
-    inputs: list[str] = Field(default=["x"], min_length=1)
-    nodes: list[BlockNodeEntry] = Field(min_length=1)
     outputs: (
         Annotated[
             Text | Annotated[dict[str, str], Field(min_length=1), Tag("mapping")],
@@ -79,6 +87,15 @@ class BlockDocument(Document):
         ]
         | None
     ) = None
+
+
+class BackboneDocument(_Template):
+    """A template that makes a pyramid of features: its results stand under their levels."""
+
+    kind: ClassVar[str] = "backbone"
+
+    backbone: str
+    outputs: dict[str, str] = Field(min_length=1)
 
 
 def _outputs_form(value: object) -> str | None:
@@ -90,6 +107,7 @@ class TopologyDocument(Document):
     """A pyramid of features made from a pyramid of features."""
 
     kind: ClassVar[str] = "topology"
+    on_levels: ClassVar[bool] = True
 
     topology: str
     defaults: TopologyDefaults = TopologyDefaults()
@@ -109,12 +127,26 @@ class TopologyDocument(Document):
     passes: list[Annotated[Text | Mapped, Discriminator(form_of)]] = Field(default=[])
 
 
-KINDS: Mapping[str, type[Document]] = {
+class ModelDocument(Document):
+    """A graph of pyramids: backbone, necks and heads, from an image to what they make of it."""
+
+    kind: ClassVar[str] = "model"
+
+    model: str
+    nodes: list[ModelNodeModel] = Field(min_length=1)
+    outputs: Annotated[
+        Text | Annotated[list[str], Field(min_length=1), Tag("list")], Discriminator(form_of)
+    ]
+
+
+TemplateDocument: TypeAlias = BlockDocument | BackboneDocument
+AnyDocument: TypeAlias = TemplateDocument | TopologyDocument | ModelDocument
+KINDS: Mapping[str, type[AnyDocument]] = {
     "block": BlockDocument,
+    "backbone": BackboneDocument,
     "topology": TopologyDocument,
+    "model": ModelDocument,
 }
-# Kinds that the language plans and this version does not read.
-LATER_KINDS = ("backbone", "model")
 
 
 def kind_of(raw: RawDocument) -> str:
@@ -128,11 +160,9 @@ def kind_of(raw: RawDocument) -> str:
         return keys[0]
     place = raw.place.children.get(keys[0]) if keys else None
     where = (place.key if place else None) or raw.place.location
-    kinds = " or ".join(f"'{kind}: NAME'" for kind in KINDS)
+    *most, last = [f"'{kind}: NAME'" for kind in KINDS]
+    kinds = f"{', '.join(most)} or {last}"
     later = next((key for key in keys if key in KINDS), None)
-    if keys and keys[0] in LATER_KINDS:
-        message = f"documents of kind '{keys[0]}' cannot be read yet"
-        raise SpecError(Diagnostic("E108", message, where, f"this version reads {kinds}"))
     if later:
         hint = f"move '{later}' to the top"
     elif keys and nearest(keys[0], KINDS):
@@ -151,7 +181,7 @@ _HARMLESS = {
 }
 
 
-def make_document(raw: RawDocument) -> BlockDocument | TopologyDocument:
+def make_document(raw: RawDocument) -> AnyDocument:
     """The document in `raw`.
 
     A document whose only faults are unknown keys (E101) is made without them, so that its other
@@ -160,7 +190,7 @@ def make_document(raw: RawDocument) -> BlockDocument | TopologyDocument:
     Raises:
         SpecError: every missing key (E106) and wrong type (E107), with the unknown keys.
     """
-    model = BlockDocument if kind_of(raw) == "block" else TopologyDocument
+    model = KINDS[kind_of(raw)]
     data, found = raw.data, list[Diagnostic]()
     excused: set[tuple[str | int, ...]] = set()
     while True:

@@ -22,16 +22,14 @@ from archgraph.errors import (
     suggest,
 )
 from archgraph.expressions.step import BY_NAME, looks_like_path
-from archgraph.spec.documents import BlockDocument, TopologyDocument, kind_of, make_document
+from archgraph.spec.documents import KINDS, AnyDocument, kind_of, make_document
 from archgraph.spec.merge import merge
 from archgraph.spec.names import DOCUMENT_NAME
 from archgraph.spec.reader import MAX_BYTES, RawDocument, read_documents
 
 SUFFIXES = (".yaml", ".yml")
 MAX_CHAIN, MAX_DOCUMENTS = 64, 100
-_HEADS = re.compile(
-    r"""^(?:block|topology|backbone|model):[ \t]+["']?([A-Za-z][\w-]*)""", re.MULTILINE
-)
+_HEADS = re.compile(rf"""^(?:{"|".join(KINDS)}):[ \t]+["']?([A-Za-z][\w-]*)""", re.MULTILINE)
 
 
 @dataclass
@@ -65,7 +63,7 @@ class Library:
         self.search = tuple(_folder(each) for each in search)
         self._files: dict[Path, SpecFile] = {}
         self._by_display: dict[str, SpecFile] = {}
-        self._documents: dict[tuple[str, str], BlockDocument | TopologyDocument] = {}
+        self._documents: dict[tuple[str, str], AnyDocument] = {}
         self._indexes: dict[Path, dict[str, list[Path]]] = {}
 
     @property
@@ -181,7 +179,7 @@ class Library:
         found = set(file.documents) if file else set()
         return found.union(*(self._index(folder) for folder in self._folders(file)))
 
-    def document(self, file: SpecFile, name: str) -> BlockDocument | TopologyDocument:
+    def document(self, file: SpecFile, name: str) -> AnyDocument:
         """A document with everything it extends merged in.
 
         Raises:
@@ -277,8 +275,11 @@ def _yaml_files(folder: Path, deep: bool) -> Iterator[Path]:
 def _main_document(file: SpecFile) -> str:
     if file.path.stem in file.documents:
         return file.path.stem
-    topologies = [name for name, raw in file.documents.items() if "topology" in raw.data]
-    return (topologies or list(file.documents))[-1]
+
+    def last(kind: str) -> list[str]:
+        return [name for name, raw in file.documents.items() if kind_of(raw) == kind][-1:]
+
+    return (last("model") or last("topology") or last("backbone") or list(file.documents))[-1]
 
 
 def _by_name(raws: list[RawDocument]) -> dict[str, RawDocument]:

@@ -276,6 +276,30 @@ class VariantModel(Located):
         return self.__pydantic_extra__ or {}
 
 
+ModelEntries = Annotated[
+    Text
+    | Annotated[BlockPortsModel, Tag("mapping")]
+    | Annotated[list[str], Field(min_length=1), Tag("list")],
+    Discriminator(form_of),
+]
+
+
+class ModelNodeModel(Located):
+    """A node of a model: a backbone, a topology, or a block on every level of a pyramid."""
+
+    name: str
+    when: ScalarForm | None = None
+    from_: ModelEntries | None = Field(default=None, alias="from")
+    use: StepForm | None = None
+    fuse: StepForm | None = None
+    with_: dict[str, ScalarForm] = Field(default={}, alias="with")
+    settings: SettingsModel = SettingsModel()
+    share: str = ""
+    own: list[Literal["norm"]] = Field(default=[])
+    passes: list[Annotated[Text | Mapped, Discriminator(form_of)]] = Field(default=[])
+    doc: str = ""
+
+
 class OutputsLoop(Located):
     """`outputs: {for: l in lo..hi+2, from: p<l>}`: one output for every round, of level `l`."""
 

@@ -12,6 +12,7 @@ from archgraph.expressions import (
     Scalar,
     Table,
     Value,
+    expand_template,
     parse_step,
     scalar_text,
 )
@@ -30,12 +31,15 @@ from archgraph.spec.models import (
 )
 from archgraph.spec.names import parameter_fault
 from archgraph.spec.reader import Data
+from archgraph.spec.written import Written, written
 
 REQUIRED = "required"
-# Parameters that every topology has, whether it says so or not.
+# Parameters that every topology has, whether it says so or not; a model has the last.
 LEVELS, CHANNELS, INPUT_CHANNELS = "levels", "channels", "in_channels"
 # Parameters that may be a map whatever they are declared as.
 _MAPS = (CHANNELS, INPUT_CHANNELS)
+# Channels of an image, unless a model is told of others.
+IMAGE_CHANNELS = 3
 MAX_LEVELS = 32
 MAX_NAMES = 1_000
 _LEVELS_HINT = "levels ascend, from 0 at the finest: 3..7"
@@ -50,9 +54,9 @@ _KINDS: Mapping[type[Located], str] = {
 class Bound:
     """The names of a document with their values: parameters, `lo`, `hi`, then `let`.
 
-    `levels` ascends; `input_channels` is by level; `shown` are the parameters as a person would
-    write them; `places` says where the step stands that a parameter holds. With `faults` the
-    names in `failed` have no value.
+    `levels` ascends, and is empty where there are none; `input_channels` is by level (an image is
+    level 0); `shown` are the parameters as a person would write them; `places` says where the
+    step stands that a parameter holds. With `faults` the names in `failed` have no value.
     """
 
     names: Names
@@ -91,41 +95,6 @@ def bind_parameters(
     return _Binder(document, arguments, row or VariantModel()).run()
 
 
-@dataclass(frozen=True)
-class _Written:
-    """What a parameter is given: the plain value and its place.
-
-    `owner` is the mapping that holds it where it was written as one, for the places inside.
-    `default` says that it is the document's own value.
-    """
-
-    value: Data
-    where: Location | None
-    owner: Located | None = None
-    default: bool = False
-
-    def entry_places(self, key: str) -> tuple[Location | None, Location | None]:
-        """Where the key and the value of an entry of a map stand."""
-        if isinstance(self.owner, MapParameter):
-            return self.owner.key_at("map", key), self.owner.at("map", key)
-        return self.where, self.where
-
-
-def _written(form: ParameterForm, where: Location | None, default: bool) -> _Written:
-    """A value as a document writes it, as a plain one."""
-    match form:
-        case StepParameter():
-            return _Written(form.step, form.at("step"), form, default)
-        case LevelsParameter():
-            return _Written(form.levels, form.at("levels"), form, default)
-        case MapParameter():
-            return _Written(dict(form.map), form.at("map"), form, default)
-        case list():
-            return _Written(list(form), where, None, default)
-        case _:
-            return _Written(form, where, None, default)
-
-
 class _Binder:
     def __init__(self, document: Document, arguments: Arguments, row: VariantModel) -> None:
         self.document = document
@@ -143,13 +112,14 @@ class _Binder:
     def run(self) -> Bound:
         self._refuse_unknown()
         declared = self.document.parameters
-        order = [LEVELS, *(name for name in declared if name not in (LEVELS, INPUT_CHANNELS))]
-        if CHANNELS not in declared:
-            order.insert(1, CHANNELS)
+        order = [name for name in declared if name not in (LEVELS, INPUT_CHANNELS)]
+        if self.document.on_levels:
+            order = [LEVELS, *([] if CHANNELS in declared else [CHANNELS]), *order]
         for name in order:
             self._attempt(name, self._parameter, name, declared.get(name, REQUIRED))
         input_channels: dict[int, int] = {}
-        self._attempt(INPUT_CHANNELS, self._input_channels, input_channels)
+        read = self._input_channels if self.document.on_levels else self._image_channels
+        self._attempt(INPUT_CHANNELS, read, input_channels)
         if len(declared) + len(self.document.let) > MAX_NAMES:
             message = f"'{self.document.name}' has more than {MAX_NAMES:,} parameters and values"
             self.faults.append(Diagnostic("E304", message, self.document.key_at("let")))
@@ -178,7 +148,9 @@ class _Binder:
             self.failed.update((name, "lo", "hi") if name == LEVELS else (name,))
 
     def _refuse_unknown(self) -> None:
-        parameters = {LEVELS, CHANNELS, INPUT_CHANNELS, *self.document.parameters}
+        parameters = {INPUT_CHANNELS, *self.document.parameters}
+        if self.document.on_levels:
+            parameters |= {LEVELS, CHANNELS}
         for name, given in self.arguments.items():
             if name not in parameters:
                 message = f"'{self.document.name}' has no parameter '{name}'"
@@ -199,13 +171,13 @@ class _Binder:
 
     # --- parameters ------------------------------------------------------------------------
 
-    def _given(self, name: str, form: ParameterForm) -> _Written:
+    def _given(self, name: str, form: ParameterForm) -> Written:
         """What a parameter is given: from outside, by the variant, else its default."""
         if name in self.arguments:
             given = self.arguments[name]
-            return _Written(given.value, given.location)
+            return Written(given.value, given.location)
         if name not in self.row.values:
-            return _written(form, self.document.at("parameters", name), True)
+            return written(form, self.document.at("parameters", name), True)
         said = self.row.values[name]
         if said == REQUIRED:
             message = f"this variant says '{REQUIRED}' for '{name}'; a row gives values"
@@ -215,7 +187,7 @@ class _Binder:
             message = f"parameter '{name}' is set to {_KINDS[type(said)]}, and is declared as"
             declared = _KINDS[type(form)] if isinstance(form, Located) else "a number"
             raise SpecError(Diagnostic("E113", f"{message} {declared}", self.row.at(name)))
-        return _written(said, self.row.at(name), False)
+        return written(said, self.row.at(name), False)
 
     def _parameter(self, name: str, form: ParameterForm) -> None:
         fault = parameter_fault(name, self.document.key_at("parameters", name), ("lo", "hi"))
@@ -236,14 +208,15 @@ class _Binder:
         elif isinstance(form, StepParameter):
             if not isinstance(given.value, str):
                 raise self._wrong(name, given.value, "the text of a step", where)
-            self.places[name] = parse_step(given.value, where).location
-            self.names[name] = self.shown[name] = given.value
+            text = expand_template(given.value, self.names, where)
+            self.places[name] = parse_step(text, where).location
+            self.names[name] = self.shown[name] = text
         elif isinstance(form, MapParameter) or (name == CHANNELS and isinstance(given.value, dict)):
             self._bind_map(name, form, given)
         else:
             self._bind_number(name, form, given)
 
-    def _bind_number(self, name: str, form: ParameterForm, given: _Written) -> None:
+    def _bind_number(self, name: str, form: ParameterForm, given: Written) -> None:
         try:
             number = self._number(name, given.value, given.where)
         except SpecError as error:
@@ -256,13 +229,13 @@ class _Binder:
             _whole_channels(name, number, given.where)
         self.names[name] = self.shown[name] = number
 
-    def _bind_map(self, name: str, form: ParameterForm, given: _Written) -> None:
+    def _bind_map(self, name: str, form: ParameterForm, given: Written) -> None:
         """A map; one number is that number for every level that is known of."""
         if isinstance(given.value, dict):
             entries = self._entries(name, given)
         else:
             number = self._number(name, given.value, given.where)
-            declared = self._entries(name, _written(form, None, True))
+            declared = self._entries(name, written(form, None, True))
             entries = dict.fromkeys(sorted({*self.levels, *declared}), number)
         if name == CHANNELS:
             for level, number in entries.items():
@@ -270,7 +243,7 @@ class _Binder:
         self.names[name] = Table(entries)
         self.shown[name] = _map_text(entries)
 
-    def _entries(self, name: str, given: _Written) -> dict[int, Scalar]:
+    def _entries(self, name: str, given: Written) -> dict[int, Scalar]:
         """A map with its levels and numbers evaluated, levels ascending."""
         found: dict[int, Scalar] = {}
         for key, form in (given.value if isinstance(given.value, dict) else {}).items():
@@ -345,6 +318,13 @@ class _Binder:
         equal = len(set(channels)) == 1
         shown = scalar_text(channels[0]) if equal else f"[{', '.join(map(str, channels))}]"
         self.shown[INPUT_CHANNELS] = channels[0] if equal else shown
+
+    def _image_channels(self, by_level: dict[int, int]) -> None:
+        declared = self.document.parameters.get(INPUT_CHANNELS, IMAGE_CHANNELS)
+        given = self._given(INPUT_CHANNELS, declared)
+        number = self._number(INPUT_CHANNELS, given.value, given.where)
+        by_level[0] = _whole_channels(INPUT_CHANNELS, number, given.where)
+        self.names[INPUT_CHANNELS] = self.shown[INPUT_CHANNELS] = by_level[0]
 
     def _at_level(
         self, entries: Mapping[int, Scalar], level: int, where: Location | None

@@ -10,7 +10,7 @@ from archgraph.cli.vocabulary import groups, words_for_editors
 from archgraph.ir.ops import OPERATORS
 from archgraph.ir.signature import ALIASES, FUSIONS, SPLIT
 from archgraph.passes import PASSES
-from archgraph.spec import Library, SettingsModel
+from archgraph.spec import KINDS, Library, SettingsModel
 from tests.cli.support import Command
 
 OWN = """\
@@ -33,7 +33,7 @@ def test_everything_has_its_group(archgraph: Command) -> None:
     for entry in found:
         named.setdefault(entry["kind"], []).append(entry["name"])
     assert list(named) == list(groups().values())
-    assert sorted(named["block"] + named["topology"]) == sorted(Library().names())
+    assert sorted(name for kind in KINDS for name in named[kind]) == sorted(Library().names())
     assert named["operator"] == [*OPERATORS, SPLIT]
     assert named["fusion"] == list(FUSIONS)
     assert named["pass"] == list(PASSES)

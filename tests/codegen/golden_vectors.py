@@ -88,10 +88,10 @@ def fill(module: nn.Module, names: Mapping[str, str]) -> None:
     state = module.state_dict()
     for key, tensor in state.items():
         if not key.endswith("num_batches_tracked"):
-            tensor.copy_(_filled(names[key], tensor))
+            tensor.copy_(filled(names[key], tensor))
 
 
-def _filled(key: str, tensor: Tensor) -> Tensor:
+def filled(key: str, tensor: Tensor) -> Tensor:
     seed = zlib.crc32(key.encode())
     numbers = np.random.RandomState(seed).standard_normal(tensor.numel())
     z = torch.from_numpy(numbers).reshape(tensor.shape)

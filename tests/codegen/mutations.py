@@ -35,7 +35,7 @@ def is_valid(graph: Graph) -> bool:
 
 def rebuilt(graph: Graph, change: Callable[[Node], Node]) -> Graph:
     """The graph with other nodes in the places of its own."""
-    other = Graph(graph.name, graph.stage, graph.settings, graph.policy)
+    other = Graph(graph.name, graph.stage, graph.settings_at(""), graph.policy)
     other.scopes, other.templates = dict(graph.scopes), dict(graph.templates)
     for node in graph.order():
         other.add(change(node), graph.inputs(node.name))

@@ -219,7 +219,7 @@ def test_copy_is_equal_and_stands_alone() -> None:
         lambda g: g.replace_op("a", Activation("relu")),
         lambda g: g.scopes.pop("inner"),
         lambda g: setattr(g, "policy", EdgeSteps()),
-        lambda g: setattr(g, "settings", Settings(bias=True)),
+        lambda g: g.inherited.update({"": Settings(bias=True)}),
     ]
     for edit in edits:
         copy = graph.copy()

@@ -18,7 +18,7 @@ from tests.ir.strategies import operators, pyramids
 
 GOLDEN = """\
 graph bifpn stage=pyramid
-  settings {"act": "relu", "norm": "batch-norm eps=1e-5 momentum=0.1", "padding": "symmetric", "bias": false}
+  settings {"act": "relu", "norm": "batch-norm eps=1e-5 momentum=0.1", "padding": "symmetric", "bias": false, "init": "torch"}
   scope <root> = bifpn(in3, in4) -> (td3, out4) {"levels": "3..4", "channels": 64, "fuse": "fast", "cells": 1, "in_channels": "[40, 64]"}  # specs/topologies/bifpn.yaml:3:11
   scope cells.0 = bifpn-cell(in3, in4) -> (td3, out4)  # specs/topologies/bifpn.yaml:3:11
   in3 = input {level=3, channels=40}  # specs/topologies/bifpn.yaml:3:1
@@ -123,7 +123,7 @@ def test_blocks_may_be_named_like_json(name: str) -> None:
 def test_condition_of_a_setting() -> None:
     graph = fuse_graph()
     step = replace(parse_step("relu"), when=parse_expression("x.channels > 8"))
-    graph.settings = Settings(act=step)
+    graph.inherited[""] = Settings(act=step)
     assert_round_trip(graph)
 
 

@@ -66,8 +66,9 @@ def test_what_is_given_from_outside_counts_before_the_row(tmp_path: Path) -> Non
 def test_settings_of_a_row(variant: str, outside: list[str], act: str, tmp_path: Path) -> None:
     (tmp_path / "neck.yaml").write_text(FAMILY)
     found = compile_spec(f"{tmp_path}/neck.yaml", sets(*outside), variant=variant)
-    assert found.written.graph.settings.act is not None
-    assert found.written.graph.settings.act.text == act
+    inherited = found.written.graph.settings_at("").act
+    assert inherited is not None
+    assert inherited.text == act
 
 
 def test_extends_merges_rows_by_key(tmp_path: Path) -> None:

@@ -50,36 +50,37 @@ def carry(model: Model, node: Node, edge: Edge, x: FeatureType, target: int | No
     Raises:
         SpecError: a step does not fit what it is applied to.
     """
-    op, policy, written = node.op, model.graph.policy or EdgeSteps(), edge.steps
-    assert isinstance(op, Fuse | Use)
+    policy, written = model.graph.policy or EdgeSteps(), edge.steps
     where = edge.location or node.location
-    default = policy.project if isinstance(op, Fuse) else ()
+    default = policy.project if isinstance(node.op, Fuse) else ()
     chain = written.project if written.project is not None else default
     level = x.level if target is None else target
-    projected, x = _chain(model, op, chain or (), x, level, where)
+    projected, x = _chain(model, node, chain or (), x, level, where)
     steps = EdgeSteps(project=projected or None, resample=written.resample)
     if target is None or x.level == target:
         return Carried(steps, x, target)
     if x.level > target:
         chain = written.up if written.up is not None else policy.up
-        resampled, x = _chain(model, op, chain or (), x, target, where)
+        resampled, x = _chain(model, node, chain or (), x, target, where)
         return Carried(EdgeSteps(steps.project, up=resampled), x, target, "up")
     chain = written.down if written.down is not None else policy.down
-    resampled, x = _chain(model, op, chain or (), x, target, where)
+    resampled, x = _chain(model, node, chain or (), x, target, where)
     return Carried(EdgeSteps(steps.project, down=resampled), x, target, "down")
 
 
 def _chain(
     model: Model,
-    op: Fuse | Use,
+    node: Node,
     steps: Sequence[Step],
     x: FeatureType,
     target: int,
     where: Location | None,
 ) -> tuple[tuple[Step, ...], FeatureType]:
     """Concrete steps and the type they give; steps whose condition is false are left out."""
+    op = node.op
+    assert isinstance(op, Fuse | Use)
     channels = op.channels if isinstance(op, Fuse) else x.channels
-    settings = model.graph.settings.updated(op.settings)
+    settings = model.graph.settings_at(node.scope).updated(op.settings)
     like = FeatureType(target, channels)
     done: list[Step] = []
     for step in steps:

@@ -36,7 +36,7 @@ class RepeatCells(Pass):
         if self.count * max(len(body), 1) > MAX_NODES:
             message = f"{self.count:,} cells of {len(body)} nodes are more than {MAX_NODES:,} nodes"
             raise PassError(Diagnostic("E304", message))
-        graph = Graph(cell.name, cell.stage, cell.settings, cell.policy)
+        graph = Graph(cell.name, cell.stage, cell.settings_at(""), cell.policy)
         for node in cell.graph_inputs:
             graph.add(node)
         values = {node.name: node.name for node in cell.graph_inputs}

@@ -171,7 +171,7 @@ class PyramidTypes:
         return FeatureType(base, result.channels)
 
     def _results(self, node: Node, op: Use, operands: Sequence[FeatureType]) -> Types:
-        settings = self._model.graph.settings.updated(op.settings)
+        settings = self._model.graph.settings_at(node.scope).updated(op.settings)
         context = Context({"level": op.level}, settings, "", node.location, override=op.settings)
         names = [edge.name for edge in self._model.graph.inputs(node.name)]
         given = list(zip(names, operands, strict=True))
@@ -180,7 +180,7 @@ class PyramidTypes:
 
 def fuse_type(op: Fuse, operands: Sequence[FeatureType], model: Model, node: Node) -> FeatureType:
     """What a fusion and the block after it make of operands of these types."""
-    settings = model.graph.settings.updated(op.settings)
+    settings = model.graph.settings_at(node.scope).updated(op.settings)
     names = {"level": op.level, "channels": op.channels}
     context = Context(names, settings, "", node.location, override=op.settings)
     builder, values = scratch(operands, model.blocks, context)

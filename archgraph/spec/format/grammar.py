@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from archgraph.spec.documents import KINDS, LATER_KINDS
+from archgraph.spec.documents import KINDS
 
 
 class Role(Enum):
@@ -29,7 +29,7 @@ class Role(Enum):
 # and does, then habits and remarks.
 _KEYS: Mapping[Role, Sequence[str]] = {
     Role.DOCUMENT: [
-        *("archgraph", *KINDS, *LATER_KINDS, "doc", "extends", "remove", "parameters", "let"),
+        *("archgraph", *KINDS, "doc", "extends", "remove", "parameters", "let"),
         *("variants", "settings", "defaults", "inputs", "nodes", "outputs", "passes"),
     ],
     Role.NODE: [
@@ -70,7 +70,7 @@ _CHILDREN: Mapping[Role, Mapping[str, Role]] = {
 def document_role(keys: Sequence[str]) -> Role:
     """The role of a document with these keys; nothing is known of one of no kind."""
     first = next((key for key in keys if key != "archgraph"), "")
-    return Role.DOCUMENT if first in (*KINDS, *LATER_KINDS) else Role.FREE
+    return Role.DOCUMENT if first in KINDS else Role.FREE
 
 
 def child_role(role: Role, key: str | None, keys: Sequence[str] | None) -> Role:
