@@ -8,53 +8,25 @@ rooms. torch is imported by `build` only.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from archgraph.assemble import (
-    BACKBONE,
-    Tools,
-    assemble_backbone,
-    assemble_block,
-    assemble_model,
-    assemble_topology,
-    dead_ends,
-    pass_steps,
-    split_settings,
-)
+from archgraph.assemble import assemble_block
 from archgraph.entry_points import load_plugins
-from archgraph.errors import ArchgraphError, Diagnostic, Severity, SpecError
-from archgraph.ir import Model, hoisted, verify
-from archgraph.passes import (
-    Lower,
-    Pass,
-    PassResult,
-    PyramidTypes,
-    ResolveEdges,
-    make_passes,
-    run_pipeline,
-)
+from archgraph.errors import ArchgraphError, Diagnostic, SpecError
 from archgraph.spec import (
     AnyDocument,
     Arguments,
     ArgumentValue,
     BackboneDocument,
     BlockDocument,
-    ExpandedModel,
-    ExpandedModelNode,
-    ExpandedTopology,
     Library,
-    ModelDocument,
-    TopologyDocument,
-    expand_model,
-    expand_topology,
-    independent,
+    TemplateDocument,
     python_argument,
-    variant_of,
 )
+from archgraph.stages import Compilation, compile_document, merged
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,37 +34,15 @@ if TYPE_CHECKING:
     from archgraph.codegen import GeneratedSource
 
 
-_NUMBER, _QUOTED = re.compile(r"\d+"), re.compile(r"'[^']*'")
-
-
-@dataclass(frozen=True)
-class Compilation:
-    """Every stage of one spec.
-
-    Attributes:
-        written: the graph as the spec says it, at PYRAMID.
-        results: the passes that ran, in order; the last two are `resolve-edges` and `lower`.
-        warnings: what is odd but no mistake.
-    """
-
-    written: Model
-    results: tuple[PassResult, ...]
-    warnings: tuple[Diagnostic, ...]
-
-    @property
-    def name(self) -> str:
-        """The name of the document."""
-        return self.written.graph.name
-
-    @property
-    def pyramid(self) -> Model:
-        """The graph after its passes, with every edge resolved."""
-        return self.results[-1].before
-
-    @property
-    def operators(self) -> Model:
-        """The graph of operators."""
-        return self.results[-1].after
+__all__ = [
+    "Compilation",
+    "arguments_from_python",
+    "build",
+    "check_spec",
+    "compile_spec",
+    "emit_source",
+]
+REQUIRED = "required"
 
 
 def compile_spec(
@@ -118,7 +68,7 @@ def compile_spec(
     load_plugins()
     library = library or Library()
     document = library.document(*library.open(reference))
-    return _compile(document, arguments or {}, library, variant)
+    return compile_document(document, arguments or {}, library, variant)
 
 
 def check_spec(
@@ -149,7 +99,7 @@ def check_spec(
         chosen = variant if name == main else ""
         try:
             document = library.document(file, name)
-            if isinstance(document, BlockDocument):
+            if isinstance(document, BlockDocument) or _only_in_models(document):
                 assemble_block(document, library)
             else:
                 found.extend(_check_variants(document, given, library, chosen))
@@ -167,18 +117,27 @@ def _check_variants(
     found: list[Diagnostic] = []
     for variant in [chosen] if chosen else [*_stands_alone(document), *document.variants]:
         try:
-            found.extend(_compile(document, arguments, library, variant).warnings)
+            found.extend(compile_document(document, arguments, library, variant).warnings)
         except ArchgraphError as error:
             if error.exit_code != 1:
                 raise
             found.extend(error.diagnostics)
-    return _merged(found)
+    return merged(found)
+
+
+def _only_in_models(document: AnyDocument) -> TypeGuard[TemplateDocument]:
+    """Whether a backbone needs what only a model can give it."""
+    if not isinstance(document, BackboneDocument):
+        return False
+    return len(document.inputs) > 1 or (
+        not document.variants and REQUIRED in document.parameters.values()
+    )
 
 
 def _stands_alone(document: AnyDocument) -> list[str]:
     """No variant, unless every variant gives what a document without one would lack."""
     rows = document.variants.values()
-    needed = (name for name, form in document.parameters.items() if form == "required")
+    needed = (name for name, form in document.parameters.items() if form == REQUIRED)
     return [] if rows and any(all(n in row.values for row in rows) for n in needed) else [""]
 
 
@@ -199,21 +158,45 @@ def build(reference: str, **parameters: object) -> nn.Module:
 
     Args:
         reference: a name of the library, a file, or `file.yaml#name`.
-        **parameters: values of the topology's parameters. Besides these `settings` takes a
-            mapping of settings, such as `{"act": "silu"}`; `variant` the name of a variant; and
-            `search` a list of folders in which names are looked up before the library.
+        **parameters: values of the document's parameters. Besides these `settings` takes a
+            mapping of settings, such as `{"act": "silu"}`; `variant` the name of a variant;
+            `weights` a file of weights, such as `import-weights` writes; and `search` a list of
+            folders in which names are looked up before the library.
 
     Returns:
-        A module with `forward(features: list[Tensor]) -> list[Tensor]`, levels ascending; each
-        feature of level l has shape (batch, channels, ceil(H / 2**l), ceil(W / 2**l)).
+        Of a topology a module with `forward(features: list[Tensor]) -> list[Tensor]`, levels
+        ascending; each feature of level l has shape (batch, channels, ceil(H / 2**l),
+        ceil(W / 2**l)). Of a backbone or model one with `forward(image: Tensor)`, which gives
+        such a list, or a tuple of lists where the model has several outputs.
+
+    Raises:
+        SpecError: every mistake that was found, placed.
+        WeightsError: the weights do not fit, all of them but those of another number of classes,
+            which is warned of.
     """
-    from archgraph.codegen import load_module
+    from archgraph.codegen import emit, load_module
 
     variant, search = parameters.pop("variant", ""), parameters.pop("search", ())
     if not isinstance(variant, str):
         raise SpecError(Diagnostic("E113", f"'variant' is the name of one, not {variant!r}"))
+    weights = parameters.pop("weights", None)
+    if not isinstance(weights, str | Path | None):
+        raise SpecError(Diagnostic("E113", f"'weights' is the path of a file, not {weights!r}"))
     arguments, library = arguments_from_python(parameters), Library(search=_folders(search))
-    return load_module(emit_source(reference, arguments, library, variant))
+    compiled = compile_spec(reference, arguments, library, variant)
+    module = load_module(emit(compiled.operators.graph))
+    if weights is not None:
+        _load(module, compiled, weights)
+    return module
+
+
+def _load(module: nn.Module, compiled: Compilation, path: str | Path) -> None:
+    """Load a file of weights; what it has nothing for is warned of."""
+    from archgraph.weights import Network, load_weights
+
+    found = load_weights(module, Network(compiled.operators.graph, compiled.name), path)
+    for note in found.notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def _folders(search: object) -> list[str | Path]:
@@ -248,135 +231,6 @@ def arguments_from_python(parameters: Mapping[str, object]) -> Arguments:
         except TypeError as error:
             raise SpecError(Diagnostic("E113", f"'{key}': {error}")) from None
     return found
-
-
-def _compile(
-    document: AnyDocument, arguments: Arguments, library: Library, variant: str
-) -> Compilation:
-    match document:
-        case TopologyDocument():
-            return _compile_topology(document, arguments, library, variant)
-        case ModelDocument():
-            return _compile_model(document, arguments, library, variant)
-        case BackboneDocument():
-            return _compile_backbone(document, arguments, library, variant)
-    message = f"'{document.name}' is a block; only a backbone, topology or model stands on its own"
-    raise SpecError(Diagnostic("E116", message, document.at(document.kind)))
-
-
-def _compile_topology(
-    document: TopologyDocument, arguments: Arguments, library: Library, variant: str
-) -> Compilation:
-    rest, settings, found = split_settings(arguments)
-    topology = expand_topology(document, rest, variant_of(document, variant))
-    passes: list[Pass] = []
-    try:
-        passes = make_passes(pass_steps(document), topology.bound.names)
-    except SpecError as error:
-        found.extend(independent(error.diagnostics, topology.bound.failed))
-    try:
-        model = assemble_topology(topology, library, settings)
-    except SpecError as error:
-        raise SpecError(_merged([*found, *error.diagnostics])) from None
-    if found:
-        raise SpecError(_merged(found))
-    verify(model.graph)
-    try:
-        results = tuple(run_pipeline([*passes, ResolveEdges(), Lower()], model))
-    except ArchgraphError as error:
-        raise type(error)(_merged(error.diagnostics)) from None
-    return Compilation(model, results, _warnings(model))
-
-
-def _compile_model(
-    document: ModelDocument, arguments: Arguments, library: Library, variant: str
-) -> Compilation:
-    rest, settings, found = split_settings(arguments)
-    expanded = expand_model(document, rest, variant_of(document, variant))
-    results: list[PassResult] = []
-
-    def refine(
-        topology: ExpandedTopology, part: Model, node: ExpandedModelNode, model: ExpandedModel
-    ) -> Model:
-        """The passes of a topology, and those that its node adds; its edges resolved."""
-        own = make_passes(pass_steps(topology.document), topology.bound.names)
-        added = make_passes(pass_steps(node.model), model.bound.names)
-        done = run_pipeline([*own, *added, ResolveEdges()], part)
-        results.extend(replace(result, name=f"{node.name}: {result.name}") for result in done)
-        return done[-1].after
-
-    try:
-        tools = Tools(lambda growing: PyramidTypes(growing).all_of, refine)
-        model = assemble_model(expanded, library, tools, settings)
-    except ArchgraphError as error:
-        raise type(error)(_merged([*found, *error.diagnostics])) from None
-    if found:
-        raise SpecError(_merged(found))
-    return _lowered(model, results)
-
-
-def _compile_backbone(
-    document: BackboneDocument, arguments: Arguments, library: Library, variant: str
-) -> Compilation:
-    rest, settings, found = split_settings(arguments)
-    variant_of(document, variant)
-    if found:
-        raise SpecError(_merged(found))
-    done = _lowered(assemble_backbone(document, rest, library, settings, variant))
-    *results, lowered = done.results
-    after = Model(hoisted(lowered.after.graph, BACKBONE), lowered.after.blocks)
-    return replace(done, results=(*results, replace(lowered, after=after)))
-
-
-def _lowered(model: Model, results: Sequence[PassResult] = ()) -> Compilation:
-    try:
-        *more, lowered = run_pipeline([ResolveEdges(), Lower()], model)
-    except ArchgraphError as error:
-        raise type(error)(_merged(error.diagnostics)) from None
-    more = more if model.graph.policy is not None else []
-    return Compilation(model, (*results, *more, lowered), _warnings(model))
-
-
-def _merged(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """One diagnostic for a mistake that a loop repeats: same place, same way out.
-
-    Numbers may differ, and where there is no hint also names.
-    """
-    groups: dict[tuple[object, ...], list[Diagnostic]] = {}
-    for d in dict.fromkeys(found):
-        said = _NUMBER.sub("#", d.hint or _QUOTED.sub("'#'", d.message))
-        span = (d.location, d.location.end_column) if d.location else d
-        groups.setdefault((d.code, span, said), []).append(d)
-    merged: list[Diagnostic] = []
-    for first, *more in groups.values():
-        message = f"{first.message} (and {len(more)} more like it)" if more else first.message
-        merged.append(replace(first, message=message))
-    return merged
-
-
-def _warnings(model: Model) -> tuple[Diagnostic, ...]:
-    nodes, inputs = dead_ends(model.graph)
-    found = [
-        Diagnostic(
-            "W501",
-            f"nothing reads node '{node.name}', and it is no output",
-            node.location,
-            "name it under 'outputs', read it, or remove it; it is left out of the module",
-            Severity.WARNING,
-        )
-        for node in nodes
-    ]
-    found += [
-        Diagnostic(
-            "W502",
-            f"nothing reads input '{node.name}'",
-            node.location,
-            "the module takes it all the same, so that its levels stay complete",
-            Severity.WARNING,
-        )
-        for node in inputs
-    ]
-    return tuple(sorted(_merged(found), key=Diagnostic.sort_key))
 
 
 def _is_file(reference: str) -> bool:

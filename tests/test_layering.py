@@ -26,6 +26,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("__init__",),  # the public names
     ("train", "scaling"),
     ("compiler", "plugins"),
+    ("stages",),
     ("assemble", "passes", "weights", "codegen", "export", "render", "importers", "entry_points"),
     ("analysis",),
     ("spec", "ir", "detect"),

@@ -21,7 +21,7 @@ def inline(
     """Add the nodes of a part, each as `name.node`, fed with values of the graph.
 
     Args:
-        graph: what grows; it keeps the settings of the part for the scope `name`.
+        graph: what grows; it keeps the settings of the part where they are not its own.
         part: a graph at stage PYRAMID whose edges are resolved.
         name: the name of the part in the graph.
         share: the name of its weights; by default that of the part.
@@ -32,7 +32,8 @@ def inline(
         The value in the graph for every node of the part.
     """
     module = share or name
-    graph.inherited[name] = part.graph.settings_at("")
+    if (settings := part.graph.settings_at("")) != graph.settings_at(""):
+        graph.inherited[name] = settings
     for path, scope in part.graph.scopes.items():
         inner = f"{name}.{path}" if path else name
         owner = f"{module}.{scope.module}" if scope.module else module

@@ -43,10 +43,14 @@ class Tools:
 
     Attributes:
         types_of: the types of every result of a node, by its name, in a graph that grows.
+        infer: what a chain of steps makes of values of these types, by the names of its inputs.
         refine: runs the passes of a topology, with those that a model's node adds.
     """
 
     types_of: Callable[[Model], Callable[[str], Mapping[str, FeatureType]]]
+    infer: Callable[
+        [Sequence[Step], Sequence[tuple[str, FeatureType]], Model, Settings], FeatureType
+    ]
     refine: Callable[[ExpandedTopology, Model, ExpandedModelNode, ExpandedModel], Model]
 
 
@@ -108,7 +112,8 @@ class _Assembler:
             raise SpecError(faults)
         needed = self.graph.needed()
         for made in list(self.graph):
-            if isinstance(made.op, Result) and made.name not in needed:
+            unread = made.name not in needed and not self.graph.users(made.name)
+            if isinstance(made.op, Result) and unread:
                 self.graph.remove(made.name)
         return Model(self.graph, self.blocks.known)
 
@@ -247,15 +252,29 @@ class _Assembler:
         owner = node.name if share in ("", LEVELS) else share
         settings = self.blocks.settings(node.model.settings)
         found: dict[int, str] = {}
+        coarser = self._coarser(node, steps, {port: p[min(first)] for port, p in ports.items()})
         for level in sorted(first):
-            key = f"p{level}"
+            key = f"p{level + coarser}"
             name = f"{node.name}.{key}"
-            op = Use(level, steps, (), settings, (), tuple(node.model.own), key if once else "")
+            own = tuple(node.model.own)
+            op = Use(level + coarser, steps, (), settings, (), own, key if once and own else "")
             edges = [Edge(pyramid[level], port) for port, pyramid in ports.items()]
             weights = owner if once else f"{owner}.{key}"
             self._add(Node(name, op, "", weights, node.location), edges)
-            found[level] = name
+            found[level + coarser] = name
         return found
+
+    def _coarser(
+        self, node: ExpandedModelNode, steps: tuple[Step, ...], operands: Mapping[str, str]
+    ) -> int:
+        """By how many levels the steps make their input coarser."""
+        settings = self.settings.updated(self.blocks.settings(node.model.settings))
+        types = [(port, self._type(value)) for port, value in operands.items()]
+        model = Model(self.graph, self.blocks.known)
+        made = self.tools.infer(steps, types, model, settings)
+        if made.is_global:
+            raise SpecError(self.nodes.one_pixel(node))
+        return made.level - types[0][1].level
 
     # --- topologies ------------------------------------------------------------------------
 

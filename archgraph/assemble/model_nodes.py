@@ -328,6 +328,12 @@ class ModelNodes:
         hint = "a pyramid has one value for each level"
         return Diagnostic("E124", message, node.location, hint)
 
+    def one_pixel(self, node: ExpandedModelNode) -> Diagnostic:
+        """What a node makes has no level."""
+        message = f"node '{node.name}' makes a single pixel, which has no level"
+        hint = "do this in a block, which puts the pixel on a map again"
+        return Diagnostic("E124", message, node.location, hint)
+
     def wrong_level(
         self, node: ExpandedModelNode, step: Step, result: str, level: int
     ) -> Diagnostic:

@@ -54,6 +54,8 @@ def wrapped(text: str, depth: int) -> Opened:
             yield from _assigned(target, value, text, depth)
         case ast.AnnAssign(value=ast.expr() as value):
             yield from _value(text[: value.col_offset], value, text, depth)
+        case ast.Expr(value=value):
+            yield from _value("", value, text, depth)
         case _:
             yield depth, text
 

@@ -76,8 +76,10 @@ def _node_faults(graph: Graph, node: Node) -> list[str]:
 
 def _in_container(path: str, graph: Graph) -> bool:
     """Whether `path` stands in a list or mapping (`cells.0`, `td5.inputs.in5`) of a scope."""
-    container = path.rpartition(".")[0]
-    return bool(container) and container.rpartition(".")[0] in graph.scopes
+    container, _, last = path.rpartition(".")[0].rpartition(".")
+    while last.isdecimal():  # a list in a list, as of a repeated step in a chain: `p4.use.1.0`
+        container, _, last = container.rpartition(".")
+    return bool(last) and container in graph.scopes
 
 
 def _shared_weight_faults(graph: Graph) -> list[str]:

@@ -200,6 +200,8 @@ class _Lowering:
         context = replace(context, own=op.own, key=op.key)
         edges = self._edges(node)
         bare = not op.block and not any(_has_steps(edge) for edge in edges)
+        # A chain on one level of a pyramid is an instance of its own, as a block would be.
+        bare = bare and (len(op.use) == 1 or not _on_pyramid(node))
         if not bare:
             self._open_scope(node)
         operands = self._operands(node, self._target(node, op), context)
@@ -322,7 +324,8 @@ class _Lowering:
         )
 
     def _open_scope(self, node: Node) -> None:
-        kind = re.sub(r"\d+", "", node.local_name).strip("_") or "node"
+        name = node.name.split(".")[-2] if _on_pyramid(node) else node.local_name
+        kind = re.sub(r"\d+", "", name).strip("_") or "node"
         names = tuple(edge.name for edge in self._edges(node))
         scope = Scope(node.name, kind, (), names, (), node.location, module=node.weights)
         self.graph.scopes[node.name] = scope
@@ -337,6 +340,11 @@ def _around(path: str) -> list[str]:
     """The path and every path around it: `a.b.c`, `a.b`, `a`."""
     parts = path.split(".")
     return [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
+
+
+def _on_pyramid(node: Node) -> bool:
+    """Whether this is a node of a model on one level: `classes.p3`, which stands in no scope."""
+    return not node.scope and "." in node.name
 
 
 def _has_steps(edge: Edge) -> bool:

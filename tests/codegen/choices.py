@@ -33,9 +33,11 @@ PARAMETER_NAMES = """k size kernel ratio in_channels groups conv_channels eps nn
 
 FUSIONS = "sum,fast,average,softmax,unbounded,fast eps=0.001,fast eps=1e-6,add".split(",")
 FUSIONS += ["weighted-sum normalize=softmax", "weighted-sum normalize=none", "softmax eps=0.1"]
+FUSIONS += ["max", "multiply", "fast per=channel", "softmax per=channel", "unbounded per=channel"]
 ACTIVATIONS = ["act", "relu", "silu", "sigmoid", "hard-swish", "gelu", "mish", "relu6"]
 SETTINGS = ["act: silu", "norm: batch-norm eps=0.001 momentum=0.01", "padding: same", "bias: true"]
 SUMS = ["add", "weighted-sum", "weighted-sum normalize=softmax", "weighted-sum eps=0.01"]
+SUMS += ["maximum", "multiply", "weighted-sum per=channel"]
 IMAGE_SIZES = [(131, 67), (65, 97), (33, 161), (128, 64)]
 # Steps that keep level and width, whatever the input.
 KEEPING = ["conv-norm channels=x.channels", "depthwise-norm kernel=3", "depthwise kernel=5", "norm"]
@@ -59,8 +61,15 @@ UP += ["[conv channels=x.channels, resize mode=bilinear, relu]"]
 _POOL = "max-pool kernel=scale+1 stride=scale padding=same"
 DOWN = [_POOL, "conv channels=x.channels kernel=3 stride=scale padding=same"]
 DOWN += [f"[conv-norm channels=x.channels kernel=3 stride=2, {{use: {_POOL}, when: distance > 0}}]"]
+DOWN += ["{use: conv channels=x.channels kernel=3 stride=2, repeat: distance}"]
 PROJECT = ["{use: conv-norm, when: x.channels != channels}", "conv channels=channels kernel=3"]
 PROJECT += ["conv-norm", "[conv-norm-act channels=channels, depthwise]"]
+PROJECT += ["{use: conv channels=channels kernel=3, repeat: two, first: {kernel: 1}}"]
+# Steps of edges that share weights with those of other edges, as far as they are the same.
+SHARED_PROJECT = ["{use: conv-norm, when: x.channels != channels, share: p<x.channels>_<channels>}"]
+SHARED_PROJECT += ["{use: conv channels=channels, repeat: 2, share: p<x.channels>_<channels>}"]
+SHARED_DOWN = [f"{{use: {DOWN[1]}, share: d<x.channels>_<distance>}}"]
+SHARED_DOWN += [f"{DOWN[-1][:-1]}, share: d<x.channels>_<distance>}}"]
 
 
 class Choices:

@@ -35,11 +35,12 @@ class OwnBlock:
     inputs: tuple[str, ...] = ("x",)
     results: tuple[str, ...] = ()
     variant: str = ""
+    variadic: bool = False
 
     @property
     def plain(self) -> bool:
-        """Whether it can stand in a chain: one value in, one out, nothing changes its level."""
-        return self.inputs == ("x",) and not self.results
+        """Whether it can stand in a chain: one value in, one out."""
+        return self.inputs == ("x",) and not self.results and not self.variadic
 
 
 @dataclass
@@ -71,6 +72,38 @@ class BlockWriter(Choices):
 
     def own_block(self, name: str) -> None:
         """One block."""
+        if self.rarely(4):
+            self._variadic(name)
+        else:
+            self._fixed(name)
+
+    def _variadic(self, name: str) -> None:
+        """A block that takes any number of values of one width: a fusion, too."""
+        widens = self.rarely(3)
+        parameter = self.names(PARAMETER_NAMES, 1, EXCLUDED_PARAMETERS)[0]
+        names = self.names(NAMES, 14, EXCLUDED_NAMES | {"x0", "x1"})
+        body = _Body(parameter, names, [], [], [])
+        each, x = body.take(), self.pick(["x", "given"])
+        loop = f"for: i in 0..{x}.count-1"
+        extra = self.pick(["", f", share: {each}_w", ", when: i > 0"])
+        step = self.pick([self.kept(x), self.numbered(parameter, x)])
+        body.lines.append(f"  - {{{loop}, name: {each}<i>, use: {step}, from: {x}<i>{extra}}}")
+        listed = f"{{{loop}, from: {each}<i> else {x}<i>}}"
+        total = self.pick([*SUMS, f"[concat, conv channels={x}.channels]"])
+        body.add(body.take(), f"use: {total}, from: [{self.pick(['', f'{x}0, '])}{listed}]")
+        for _ in range(self.number(0, 2)):
+            self._node(body, x)
+        if widens:
+            body.add(body.take(), f"use: {self.pick(WIDENING).format('channels')}")
+        required = "channels: required, " if widens else ""
+        head = [f'block: "{name}"', f"inputs: [many {x}]"]
+        head.append(f"parameters: {{{required}{parameter}: {self.pick([3, 1, 5])}}}")
+        self.documents.append("\n".join([*head, "nodes:", *body.lines]))
+        made = OwnBlock(name, widens, False, body.depth, parameter, (x,), variadic=True)
+        self.blocks.append(made)
+
+    def _fixed(self, name: str) -> None:
+        """A block with one input or two."""
         widens, halves = self.rarely(2), self.rarely(4)
         parameter = self.names(PARAMETER_NAMES, 1, EXCLUDED_PARAMETERS)[0]
         names = self.names(NAMES, 14, EXCLUDED_NAMES)
@@ -124,6 +157,7 @@ class BlockWriter(Choices):
             "loop",
             "share",
             "group",
+            "split",
         ]
         kind = self.pick(kinds)
         own = body.take()
@@ -158,13 +192,19 @@ class BlockWriter(Choices):
         elif kind == "share":
             step = self.kept(x)
             first, second = body.always[-1], self.pick(body.always)
-            body.add(
-                own, f"use: {step}, from: {first}, share: {own if self.rarely(2) else 'both'}_w"
-            )
-            shared = body.lines[-1].rpartition("share: ")[2].rstrip("}")
+            # Another node may take the weights of a node, or both those of a name.
+            given = f", share: {own}_w" if self.rarely(2) else ""
+            shared = f"{own}_w" if given else own
+            body.add(own, f"use: {step}, from: {first}{given}")
             body.add(body.take(), f"use: {step}, from: {second}, share: {shared}")
         elif kind == "group":
             self._group(body, own, x)
+        elif kind == "split":
+            first, second = body.take(), body.take()
+            parts = f"{first}={x}.channels//2 {second}={x}.channels-{x}.channels//2"
+            body.lines.append(f"  - {{name: {own}, use: split {parts}, from: {body.always[-1]}}}")
+            listed = [f"{own}.{second}", f"{own}.{first}"]
+            body.add(f"{own}_c", f"use: concat, from: [{', '.join(listed)}]")
         else:
             body.add(own, f"use: {self.kept(x)}{extra}")
 
@@ -176,7 +216,9 @@ class BlockWriter(Choices):
         block = self.pick(inner)
         body.depth = max(body.depth, block.depth + 1)
         text = f"use: {self.call(block, f'{x}.channels')}"
-        if block.inputs != ("x",):
+        if block.variadic:
+            text += f", from: [{', '.join(self.some(body.always, 3))}]"
+        elif block.inputs != ("x",):
             given = {port: self.pick(body.always) for port in block.inputs}
             text += f", from: {{{', '.join(f'{k}: {v}' for k, v in given.items())}}}"
         else:

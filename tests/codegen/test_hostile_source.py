@@ -223,7 +223,8 @@ PLACES = """topology parameter value variant block argument input node edge loop
 def emitted(text: str, path: Path, **arguments: object) -> str:
     """The source of a spec, which must be clean and must load."""
     path.write_text(text, "utf-8")
-    source = emit_source(os.fspath(path), arguments_from_python(arguments))
+    variant = str(arguments.pop("variant", ""))
+    source = emit_source(os.fspath(path), arguments_from_python(arguments), variant=variant)
     assert strange(source.text) == []
     load_module(source)
     return source.text

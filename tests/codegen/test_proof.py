@@ -19,11 +19,11 @@ from archgraph.codegen.proof import prove
 from archgraph.codegen.symbols import Recorder
 from archgraph.errors import CodegenError
 from archgraph.ir import Graph, parse_graph
+from tests.codegen.checks import agree, compiled, features
 from tests.codegen.handwritten import TEXT, handwritten_graph
 from tests.codegen.mutations import MUTATIONS
 from tests.codegen.networks import NETWORKS, Network
 from tests.codegen.random_specs import RandomSpec, random_specs
-from tests.codegen.test_random import agree, compiled, features
 from tests.codegen.text_mutations import mutants
 
 # The codes with which `emit` may refuse a valid graph at stage OPERATORS.
