@@ -132,13 +132,11 @@ def _docstring(body: list[ast.stmt]) -> ast.stmt | None:
 
 
 def _bound(function: ast.FunctionDef) -> tuple[set[str], set[str]]:
-    """The names that a function binds, and those of them that loops bind."""
-    arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    stored = {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    """The names that a function binds; those of loops and arguments that may be modules."""
+    said = {node.arg: node.annotation for node in ast.walk(function) if isinstance(node, ast.arg)}
+    given = {name for name, kind in said.items() if kind and ast.unparse(kind) == "nn.Module"}
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     loops = {
         name.id
         for node in ast.walk(function)
@@ -146,7 +144,7 @@ def _bound(function: ast.FunctionDef) -> tuple[set[str], set[str]]:
         for name in ast.walk(node.target)
         if isinstance(name, ast.Name)
     }
-    return arguments | stored, loops
+    return said.keys() | stored, loops | given
 
 
 class _Checker:
@@ -391,7 +389,7 @@ class _Checker:
                 self._expression(argument)
 
     def _called_name(self, function: ast.Name) -> None:
-        """Classes and functions of the file, a few builtins, and modules that a loop hands out."""
+        """Classes and functions of the file, a few builtins, modules of loops and arguments."""
         name = function.id
         if name == "super" and "super" not in self.bound:
             return
