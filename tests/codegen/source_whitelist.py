@@ -387,7 +387,7 @@ class _Checker:
                 self._expression(argument)
 
     def _called_name(self, function: ast.Name) -> None:
-        """Classes and functions of the file, a few builtins, and modules that a loop hands out."""
+        """Classes and functions of the file, a few builtins, modules of loops and arguments."""
         name = function.id
         if name == "super" and "super" not in self.bound:
             return
