@@ -25,6 +25,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -277,11 +278,32 @@ def digest(shapes: Mapping[str, Sequence[int]]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
+def multiply_adds(case: Case) -> tuple[list[int], list[int]]:
+    """The image size of effdet's configuration, and what its convolutions multiply, by section."""
+    from effdet import EfficientDet, get_efficientdet_config
+
+    config = get_efficientdet_config(case.effdet)
+    counts = [0] * len(SECTIONS)
+
+    def count(section: int, conv: nn.Conv2d, _: object, result: Tensor) -> None:
+        counts[section] += result.numel() * conv.weight[0].numel()
+
+    with torch.device("meta"), torch.no_grad():
+        network = EfficientDet(config, pretrained_backbone=False).eval()
+        for section, part in enumerate(("backbone", "fpn", "class_net", "box_net")):
+            for module in network.get_submodule(part).modules():
+                if isinstance(module, nn.Conv2d):
+                    module.register_forward_hook(partial(count, section))
+        network(torch.zeros(1, 3, *config.image_size))
+    return list(config.image_size), counts
+
+
 def golden(case: Case) -> dict[str, Any]:
     """What effdet computes: statistics of every map, and of what it learns from two images."""
     reference = theirs(case)
     with torch.no_grad():
         maps = maps_of(reference, image(case.size))
+    image_size, macs = multiply_adds(case)
     found: dict[str, Any] = {
         "effdet": case.effdet,
         "changes": dict(case.effdet_changes),
@@ -289,6 +311,8 @@ def golden(case: Case) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in reference.parameters()),
         "tensors": len(reference.state_dict()),
         "digest": digest({k: tuple(t.shape) for k, t in reference.state_dict().items()}),
+        "image_size": image_size,
+        "macs": macs,
         "maps": {name: [statistics(value) for value in maps[name]] for name in SECTIONS},
     }
     if case.effdet in TRAINED and case.size == (256, 256) and not case.effdet_changes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from archgraph.ir import Graph
 from archgraph.weights.effdet import effdet_names
 from archgraph.weights.tensors import tensor_shapes
-from archgraph.weights.timm import BACKBONE, CLASSIFIER, timm_names
+from archgraph.weights.timm import BACKBONE, CLASSIFIER, MARKS, timm_names
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def scheme_of(names: Iterable[str], graph: Graph) -> Scheme:
         return EFFDET if norm[1] else LEVEL_FIRST
     if any(name.startswith(("fpn.cell.", "class_net.", "box_net.")) for name in every):
         return EFFDET
-    if "conv_stem.weight" in every:
+    if not every.isdisjoint(MARKS):
         return TIMM
     if every.isdisjoint(own_names(graph)) and not every.isdisjoint(
         own_backbone_names(graph).values()

@@ -38,6 +38,8 @@ class Golden:
         parameters: how many numbers it learns.
         tensors: how many tensors its state dict has.
         digest: a short text for their names and shapes.
+        image_size: height and width that effdet configures.
+        macs: multiply-adds of the convolutions at that size: backbone, neck, class head, box head.
         maps: for each section its maps, finest first: mean, deviation, first, middle and last
             value, sum, sum of sizes.
         training: the same for two images in training mode, with the norms of gradients and running
@@ -50,6 +52,8 @@ class Golden:
     parameters: int
     tensors: int
     digest: str
+    image_size: Sequence[int]
+    macs: Sequence[int]
     maps: Mapping[str, Sequence[Sequence[float]]]
     training: Mapping[str, Any] = field(default_factory=dict)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -13,19 +14,13 @@ from torch import Tensor, nn
 
 from tests.codegen.golden_vectors import statistics
 from tests.models.effdet import GOLDENS, Golden, networks
-from tests.weights.support import names, network
+from tests.weights.support import mostly_slow, names, network
 
 QUICK = {"tf_efficientdet_d0-128x256", "tf_efficientdet_lite0-320x320"}
+QUICK_TRAINED = {"tf_efficientdet_d0-256x256"}
 TRAINED = [golden for golden in GOLDENS if golden.training]
 LARGEST = 1e-5
-
-
-def parameters(goldens: Sequence[Golden], quick: set[str]) -> list[object]:
-    """Goldens as parameters of a test; all but some are slow."""
-    return [
-        pytest.param(g, id=g.label, marks=() if g.label in quick else pytest.mark.slow)
-        for g in goldens
-    ]
+label = attrgetter("label")
 
 
 class Recorder:
@@ -66,7 +61,7 @@ def check(
         assert abs(sum(float(v.detach().abs().sum()) for v in maps) - size) <= 1e-10 * size
 
 
-@pytest.mark.parametrize("golden", parameters(GOLDENS, QUICK))
+@pytest.mark.parametrize("golden", mostly_slow(GOLDENS, QUICK, label))
 def test_maps(golden: Golden) -> None:
     module = golden.module()
     with torch.no_grad():
@@ -79,7 +74,7 @@ def test_maps(golden: Golden) -> None:
                 assert abs(have - wanted) <= LARGEST * largest, section
 
 
-@pytest.mark.parametrize("golden", parameters(TRAINED, {"tf_efficientdet_d0-256x256"}))
+@pytest.mark.parametrize("golden", mostly_slow(TRAINED, QUICK_TRAINED, label))
 def test_training(golden: Golden) -> None:
     """Two images, a loss on which every number has a say of its own; no stochastic depth."""
     module = golden.module().train()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any, TypeVar
 
+import pytest
 import torch
 from torch import Tensor
 
 from archgraph.compiler import arguments_from_python, compile_spec
 from archgraph.ir.op import Shape
 from archgraph.weights import SCHEMES, Network, tensor_shapes
+
+Row = TypeVar("Row")
 
 
 @cache
@@ -52,3 +56,15 @@ def digest(shapes: Mapping[str, Sequence[int]]) -> str:
     """What `tools/compare_with_effdet.py` keeps of the names and shapes of a state dict."""
     lines = "".join(f"{name} {list(shape)}\n" for name, shape in sorted(shapes.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def mostly_slow(rows: Iterable[Row], quick: Collection[str], label: Callable[[Row], str]) -> Any:
+    """Parameters of a test, of which all but those with some labels are slow."""
+    return [
+        pytest.param(
+            *(row if isinstance(row, tuple) else (row,)),
+            id=label(row),
+            marks=() if label(row) in quick else pytest.mark.slow,
+        )
+        for row in rows
+    ]

@@ -9,7 +9,7 @@ from archgraph.weights import SCHEMES, tensor_shapes
 from archgraph.weights.effdet import predictor_of
 from archgraph.weights.schemes import scheme_of
 from tests.models.effdet import GOLDENS, Golden, networks
-from tests.weights.support import digest, names, network
+from tests.weights.support import digest, mostly_slow, names, network
 
 # One row for each form of name that effdet has (D0; QuFPN below).
 EFFDET = {
@@ -46,8 +46,34 @@ EFFDET = {
     "boxes.tower.0.norm.p7.running_mean": "box_net.bn_rep.0.4.bn.running_mean",
     "boxes.predict.depthwise.weight": "box_net.predict.conv_dw.weight",
 }
+# timm's feature extractors: how many tensors, and a short text for their names and shapes.
+TIMM = {
+    ("resnet", "r18"): (120, "c192d15300f0bef7"),
+    ("resnet", "r34"): (216, "64d0b4d09ea554d0"),
+    ("resnet", "r50"): (318, "eb0d12e7bc0b54b6"),
+    ("efficientnet", "b0"): (352, "d57f3fecd3821e93"),
+    ("efficientnet", "b1"): (500, "5754605e66b145c5"),
+    ("efficientnet", "b2"): (500, "f001c2444e08665d"),
+    ("efficientnet", "b3"): (566, "698ff3deadbbbb6f"),
+    ("efficientnet", "b4"): (698, "7233120041acf7f1"),
+    ("efficientnet", "b5"): (846, "542bd4785b4767be"),
+    ("efficientnet", "b6"): (978, "5f41ee1c6c462750"),
+    ("efficientnet", "b7"): (1192, "a477f8601eba3cbd"),
+    ("efficientnet", "b8"): (1324, "bbf687c3efdd1c77"),
+    ("efficientnet", "l2"): (1906, "8339ddc0c9e4085f"),
+    ("efficientnet", "lite0"): (288, "f8187eec5645a67a"),
+    ("efficientnet", "lite1"): (378, "73c4fe9d8b42e7c3"),
+    ("efficientnet", "lite2"): (378, "999776707690713d"),
+    ("efficientnet", "lite3"): (432, "fa4e2fd9a61d05d1"),
+    ("efficientnet", "lite4"): (540, "0943b9409261fd91"),
+}
+# The others are slow.
+QUICK = {
+    *("tf_efficientdet_d0", "tf_efficientdet_d7x", "tf_efficientdet_lite0"),
+    *("efficientdet_d0", "efficientdet_q0", "resnet r18", "resnet r50", "efficientnet b0"),
+}
 measured = pytest.mark.parametrize(
-    "golden", networks(GOLDENS), ids=lambda golden: str(golden.effdet)
+    "golden", mostly_slow(networks(GOLDENS), QUICK, lambda golden: golden.effdet)
 )
 
 
@@ -73,19 +99,32 @@ def test_effdet_has_these_names_and_shapes(golden: Golden) -> None:
     assert scheme_of(named, of.graph).name == golden.scheme
 
 
-def test_timm_has_the_names_of_the_backbone() -> None:
+@pytest.mark.parametrize(("model", "variant"), mostly_slow(TIMM, QUICK, " ".join))
+def test_timm_has_these_names_and_shapes(model: str, variant: str) -> None:
+    of = network(model, variant)
+    theirs = names(of, "timm")
+    named = {theirs[name]: shape for name, shape in tensor_shapes(of.graph).items()}
+    assert (len(named), digest(named)) == TIMM[model, variant]
+    assert scheme_of(named, of.graph).name == "timm"
+
+
+def test_the_backbone_of_a_detector_has_the_names_of_a_backbone() -> None:
     detector, alone = names(network(), "timm"), names(network("efficientnet", "b0"), "timm")
     effdet = names(network(), "effdet")
-    assert len(detector) == 352  # what timm's feature extractor of B0 has
     assert {f"backbone.{name}": their for name, their in alone.items()} == detector
     assert all(effdet[name] == f"backbone.{their}" for name, their in detector.items())
+    retina, resnet = (
+        names(network("retinanet", ""), "timm"),
+        names(network("resnet", "r50"), "timm"),
+    )
+    assert {f"backbone.{name}": their for name, their in resnet.items()} == retina
 
 
 def test_whose_names_a_file_has() -> None:
     graph = network().graph
     for scheme in SCHEMES:
         assert scheme_of(names(network(), scheme).values(), graph).name == scheme
-    assert scheme_of(["layer1.0.conv"], graph).name == "archgraph"
+    assert scheme_of(["layers.0.weight"], graph).name == "archgraph"
     assert scheme_of(["fpn.cell.0.fnode.0.combine.edge_weights"], graph).name == "effdet"
 
 
