@@ -53,6 +53,11 @@ class Location:
     def __str__(self) -> str:
         return f"{visible(self.file)}:{self.line}:{self.column}"
 
+    def seen_from(self, other: Location | None) -> str:
+        """Its line, with the file where that is another one: `on line 7`, `in specs/a.yaml:7`."""
+        near = other is None or other.file == self.file
+        return f"on line {self.line}" if near else f"in {visible(self.file)}:{self.line}"
+
     def narrowed(self, offset: int, length: int) -> Location:
         """The part of this span that starts `offset` characters in, `length` characters long."""
         start = self.column + offset

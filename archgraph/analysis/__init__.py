@@ -5,15 +5,28 @@ and `errors`; never torch. Start at `cost.py`.
 """
 
 from archgraph.analysis.cost import Amount, Cost, OperatorCost, cost
-from archgraph.analysis.shapes import level_size, map_size, parse_image_size, size_multiple
+from archgraph.analysis.sections import Leaving, Section, sections
+from archgraph.analysis.shapes import (
+    ImageSize,
+    image_size_of,
+    level_size,
+    map_size,
+    parse_image_size,
+    size_multiple,
+)
 
 __all__ = [
     "Amount",
     "Cost",
+    "ImageSize",
+    "Leaving",
     "OperatorCost",
+    "Section",
     "cost",
+    "image_size_of",
     "level_size",
     "map_size",
     "parse_image_size",
+    "sections",
     "size_multiple",
 ]

@@ -6,13 +6,13 @@ Exact integers, for one image. What each operator does for its result is said in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from archgraph.analysis.shapes import ImageSize, map_size
 from archgraph.analysis.work import WORK, Site
-from archgraph.ir import FeatureType, Graph, Node, Stage
+from archgraph.ir import FeatureType, Graph, Node, Scope, Stage
 from archgraph.ir.op import Op
 from archgraph.ir.pyramid import Input
 
@@ -53,8 +53,9 @@ class OperatorCost:
         kind: what it is, such as `conv`.
         result: level and channels of its result.
         size: (height, width) of its result.
-        node: the node of the spec, `cells.0.td6`.
+        node: the node of the spec, `cells.0.td6`; in a model, of its topology: `neck.cells.0.td6`.
         cell: the cell, `cells.0`; empty outside of cells.
+        section: the part of the whole: a node of the model, `neck`, or of a topology, or a cell.
         amount: what it costs. Weights that several operators share count at the first of them.
     """
 
@@ -64,6 +65,7 @@ class OperatorCost:
     size: ImageSize
     node: str
     cell: str
+    section: str
     amount: Amount
 
 
@@ -104,6 +106,11 @@ class Cost:
         """By cell, in execution order; what stands in no cell is under the empty name."""
         return _group((operator.cell, operator.amount) for operator in self.operators)
 
+    @property
+    def by_section(self) -> Mapping[str, Amount]:
+        """By section, in execution order."""
+        return _group((operator.section, operator.amount) for operator in self.operators)
+
 
 def cost(graph: Graph, image_size: ImageSize, dtype_bytes: int = 4) -> Cost:
     """Count what a graph costs, in one walk.
@@ -120,8 +127,8 @@ def cost(graph: Graph, image_size: ImageSize, dtype_bytes: int = 4) -> Cost:
     """
     if graph.stage is not Stage.OPERATORS:
         raise ValueError(f"graph '{graph.name}' is at {graph.stage.value}; lower it first")
-    # the name that `repeat-cells` gives to the scope of each copy
-    cells = {path for path, scope in graph.scopes.items() if scope.block == f"{graph.name}-cell"}
+    cells = _cells(graph)
+    parts = cells | {path for path, scope in graph.scopes.items() if path and _is_topology(scope)}
     types: dict[str, FeatureType] = {}
     counted: set[str] = set()
     operators: list[OperatorCost] = []
@@ -139,8 +146,12 @@ def cost(graph: Graph, image_size: ImageSize, dtype_bytes: int = 4) -> Cost:
         parameters = 0 if node.weights in counted else _parameters(node.op, operands)
         counted.add(node.weights)
         amount = Amount(parameters, macs, elementwise, result_bytes)
-        cell, owner = spec_node(node.name, cells)
-        operators.append(OperatorCost(node.name, node.op.kind, result, size, owner, cell, amount))
+        cell, _ = spec_node(node.name, cells)
+        _, owner = spec_node(node.name, parts)
+        section = section_of(node.name, cells)
+        operators.append(
+            OperatorCost(node.name, node.op.kind, result, size, owner, cell, section, amount)
+        )
     return Cost(image_size, dtype_bytes, tuple(operators), input_bytes)
 
 
@@ -164,6 +175,23 @@ def spec_node(name: str, cells: Iterable[str]) -> tuple[str, str]:
         if path in cells:
             cell, depth = path, end
     return cell, ".".join(segments[: depth + 1])
+
+
+def section_of(name: str, cells: Container[str]) -> str:
+    """The part of the whole that an operator belongs to: `neck`, `stage2`, `cells.0`."""
+    first, _, rest = name.partition(".")
+    cell = f"{first}.{rest.partition('.')[0]}"
+    return cell if cell in cells else first
+
+
+def _cells(graph: Graph) -> set[str]:
+    """The paths of all cells: the scopes `cells.N`, a name that no node of a spec can have."""
+    return {path for path in graph.scopes if path.split(".")[-2:-1] == ["cells"]}
+
+
+def _is_topology(scope: Scope) -> bool:
+    """Whether a scope is a topology that a model uses; nothing else stands on levels."""
+    return {"levels", "in_channels"} <= dict(scope.arguments).keys()
 
 
 def _work(node: Node, site: Site) -> tuple[int, int]:

@@ -71,6 +71,15 @@ def size_multiple(graph: Graph) -> int:
     return found
 
 
+def image_size_of(graph: Graph) -> ImageSize | None:
+    """The (height, width) of the image that a model says it is meant for, if it says any."""
+    root = graph.scopes.get("")
+    side = dict(root.arguments).get("image_size") if root else None
+    if isinstance(side, bool | str) or side is None or not 1 <= side <= LARGEST_SIDE:
+        return None
+    return int(side), int(side)
+
+
 def parse_image_size(value: int | str) -> ImageSize:
     """Read an image size as people write it: `512`, `"512"` or `"512x640"` (height x width).
 

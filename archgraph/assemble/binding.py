@@ -180,13 +180,19 @@ def _check_names(
 
 
 def unknown_names(
-    used: Iterable[str], known: Set[str], where: Location | None, text: str
+    used: Iterable[str],
+    known: Set[str],
+    where: Location | None,
+    text: str,
+    later: Set[str] = frozenset(),
 ) -> list[Diagnostic]:
-    """The names that an expression uses and nothing defines."""
+    """The names that an expression uses and nothing defines, or only `later` does."""
     found: list[Diagnostic] = []
     for name in sorted(used):
         if name not in known and name != "settings":
             hint = suggest(name, known, "names here")
+            if name in later:
+                hint = f"'{name}' comes later: a value sees what stands above it"
             message = f"unknown name '{name}'" + (f" in '{text}'" if text != name else "")
             found.append(Diagnostic("E302", message, _word_place(where, name), hint))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -79,6 +80,8 @@ class BlockNodes:
         self.document = document
         self.chain = chain
         self.seen = _Seen()
+        # What expressions may ask of an input.
+        self.attributes: dict[str, tuple[str, ...]] = {}
 
     def convert(
         self, models: Sequence[BlockNodeModel | BlockGroupModel], known: Set[str]
@@ -291,7 +294,18 @@ class BlockNodes:
             message = f"'{name}' has no result '{result}'"
             raise SpecError(Diagnostic("E102", message, spot, suggest(result, results, "it has")))
 
-    def check_names(self, expression: Expression, known: Set[str]) -> None:
-        """Report the names of an expression that nothing defines."""
+    def check_names(
+        self, expression: Expression, known: Set[str], later: Set[str] = frozenset()
+    ) -> None:
+        """Report the names of an expression that nothing defines, or only what comes `later`."""
         where, text = expression.location, expression.text
-        self.blocks.faults.extend(unknown_names(expression.names, known, where, text))
+        self.blocks.faults.extend(unknown_names(expression.names, known, where, text, later))
+        for node in ast.walk(expression.tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                of = self.attributes.get(node.value.id, ())
+                if of and node.attr not in of:
+                    message = f"'{node.value.id}' has no '{node.attr}'"
+                    hint = suggest(node.attr, of, "it has")
+                    self.blocks.faults.extend(
+                        expression.error("E302", message, node, hint).diagnostics
+                    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archgraph.assemble.block_nodes import BlockNodes
@@ -65,6 +66,8 @@ class BlockConverter:
             self._read_inputs()
         for name in self.inputs:
             self.nodes.seen.add(f"{name}<i>" if self.variadic else name, None, ())
+        asked = ("channels", "level", *(("count",) if self.variadic else ()))
+        self.nodes.attributes = {"settings": ("bias",), **dict.fromkeys(self.inputs, asked)}
         self.known = {*self.inputs, *document.parameters}
         parameters = tuple(self._parameters())
         definitions = tuple(self._definitions())
@@ -121,7 +124,13 @@ class BlockConverter:
                 with self.blocks.keeping():
                     default = expression_of(form, where)
                     earlier = {*self.inputs, *list(document.parameters)[:i]}
-                    self.nodes.check_names(default, earlier)
+                    later = {*document.parameters, *document.let}
+                    mark = len(self.blocks.faults)
+                    self.nodes.check_names(default, earlier, later)
+                    if isinstance(form, str) and form.isidentifier() and form not in later:
+                        hint = f"a parameter that holds a step is written {{step: {form}}}"
+                        found = self.blocks.faults[mark:]
+                        self.blocks.faults[mark:] = [replace(each, hint=hint) for each in found]
                     yield BlockParameter(name, NUMBER, default, where)
             else:
                 message = f"parameter '{name}' of a block is a number or {{step: ...}}"
@@ -134,6 +143,7 @@ class BlockConverter:
             message = f"'{document.name}' has more than {MAX_NAMES:,} parameters and values"
             self.blocks.faults.append(Diagnostic("E304", message, document.key_at("let")))
             return
+        later = {key.partition("(")[0].strip() for key in document.let}
         for key, form in document.let.items():
             where = document.key_at("let", key)
             with self.blocks.keeping():
@@ -144,7 +154,7 @@ class BlockConverter:
                 visible = known | set(parameters or ())
                 known.add(name)
                 body = expression_of(form, document.at("let", key))
-                self.nodes.check_names(body, visible)
+                self.nodes.check_names(body, visible, later - known)
                 yield Definition(name, parameters, body)
 
     def _variant(self, name: str, definitions: Sequence[Definition]) -> Variant:

@@ -25,7 +25,8 @@ def settings_of(model: SettingsModel) -> Settings:
         chain = steps_of(getattr(model, key), model, key)
         if chain == ():
             message = f"'{key}' cannot be 'none'"
-            hint = f"use blocks that have no '{key}', such as conv-norm without act"
+            example = "conv-norm" if key == "act" else "separable-conv"
+            hint = f"use blocks that have no '{key}', such as {example}"
             raise SpecError(Diagnostic("E107", message, model.at(key), hint))
         if chain is not None and len(chain) != 1:
             message = f"'{key}' is one step"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -12,23 +12,27 @@ import typer
 
 from archgraph.cli.highlight import bold, dim
 from archgraph.cli.options import (
+    ImageSizeOption,
     JsonOption,
     SearchOption,
     SetOption,
     SpecArgument,
-    UsageError,
     VariantOption,
+    given_size,
     make_library,
     parse_settings,
+    size_for,
 )
 from archgraph.cli.output import new_table, print_diagnostics, print_table, write
-from archgraph.errors import SpecError
+from archgraph.errors import Diagnostic, SpecError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from archgraph.analysis import Amount, Cost
     from archgraph.analysis.shapes import ImageSize
+    from archgraph.ir import Graph
+    from archgraph.spec import Arguments, Library
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -36,6 +40,9 @@ EXAMPLES = """
   archgraph cost bifpn --set channels=64 --set cells=3 --image-size 512
   archgraph cost neck.yaml --image-size 512x640 --by node
   archgraph cost neck.yaml --by operator --json
+  archgraph cost efficientdet --variant d0
+  archgraph cost efficientdet --variants d0,d1
+  archgraph cost yolov8-pafpn --variants all
 """
 COUNTING = (
     "MACs: multiply-adds of convolutions and matrix products; FLOPs would be twice as many.",
@@ -46,6 +53,7 @@ COUNTING = (
 class By(StrEnum):
     """What one row of the table stands for."""
 
+    SECTION = "section"
     LEVEL = "level"
     NODE = "node"
     CELL = "cell"
@@ -60,39 +68,134 @@ class Row:
     amount: Amount
 
 
+@dataclass(frozen=True)
+class Member:
+    """One variant of a spec, what its row says of it, and what it costs."""
+
+    variant: str
+    doc: str
+    image_size: ImageSize
+    amount: Amount
+
+
 def cost(
     spec: SpecArgument,
     settings: SetOption = None,
     variant: VariantOption = "",
     search: SearchOption = None,
-    image_size: Annotated[
-        str, typer.Option("--image-size", metavar="H[xW]", help="Pixels of the image.")
-    ] = "512",
-    by: Annotated[By, typer.Option("--by", help="What each row stands for.")] = By.LEVEL,
+    image_size: ImageSizeOption = "",
+    by: Annotated[
+        By | None,
+        typer.Option(
+            "--by",
+            help="What each row stands for. \\[default: section for a model, else level]",
+            show_default=False,
+        ),
+    ] = None,
+    variants: Annotated[
+        str,
+        typer.Option(
+            "--variants",
+            metavar="all|NAME,NAME",
+            help="A row for each of these variants, with what the spec says of it.",
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Count what a spec costs for one image; torch is not needed."""
     from archgraph import analysis
     from archgraph.compiler import compile_spec
 
-    arguments = parse_settings(settings)
-    try:
-        size = analysis.parse_image_size(image_size)
-    except SpecError as error:
-        raise UsageError(error.diagnostics) from None
-    compilation = compile_spec(spec, arguments, make_library(search), variant)
+    arguments, size, library = (
+        parse_settings(settings),
+        given_size(image_size),
+        make_library(search),
+    )
+    if variants:
+        if variant or by:
+            raise typer.BadParameter("it stands for all of a row", param_hint="--variants")
+        _print_family(spec, family(spec, arguments, library, variants, size), as_json)
+        return
+    compilation = compile_spec(spec, arguments, library, variant)
     print_diagnostics(compilation.warnings, stderr=True)
-    found = analysis.cost(compilation.operators.graph, size)
+    graph = compilation.operators.graph
+    found = analysis.cost(graph, size_for(graph, size))
+    by = by or default_grouping(graph)
     if as_json:
         write(json.dumps(as_data(compilation.name, found, by), indent=2) + "\n")
         return
-    height, width = size
+    height, width = found.image_size
     write(f"{compilation.name} for an image of {height} x {width} pixels\n\n", bold)
     print_table(cost_table(found, by))
-    write("\n" + "".join(f"{line}\n" for line in COUNTING), dim)
+    _print_counting()
 
 
 COMMAND = cost
+
+
+def default_grouping(graph: Graph) -> By:
+    """What reads an image has sections; a neck has levels."""
+    reads_image = all(node.op.infer(()).level == 0 for node in graph.graph_inputs)
+    return By.SECTION if reads_image else By.LEVEL
+
+
+def family(
+    spec: str, arguments: Arguments, library: Library, variants: str, size: ImageSize | None
+) -> list[Member]:
+    """What variants of a spec cost, each for the image that it is meant for, or for `size`.
+
+    `variants` are names with commas between them, or `all`.
+
+    Raises:
+        SpecError: E109, there is no such variant, or none at all; and what `compile_spec` raises.
+    """
+    from archgraph import analysis
+    from archgraph.compiler import compile_spec
+
+    document = library.document(*library.open(spec))
+    if not document.variants:
+        message = f"'{document.name}' has no variants"
+        raise SpecError(Diagnostic("E109", message, document.at(document.kind)))
+    names = list(document.variants) if variants == "all" else variants.split(",")
+    found: list[Member] = []
+    warnings: dict[Diagnostic, None] = {}
+    for name in names:
+        compilation = compile_spec(spec, arguments, library, name)
+        warnings |= dict.fromkeys(compilation.warnings)
+        graph = compilation.operators.graph
+        chosen = size_for(graph, size)
+        doc = document.variants[name].doc.strip()
+        found.append(Member(name, doc, chosen, analysis.cost(graph, chosen).total))
+    print_diagnostics(warnings, stderr=True)
+    return found
+
+
+def _print_family(spec: str, members: Sequence[Member], as_json: bool) -> None:
+    if as_json:
+        rows = [
+            {
+                "variant": member.variant,
+                "image_size": list(member.image_size),
+                **asdict(member.amount),
+                "doc": member.doc,
+            }
+            for member in members
+        ]
+        result = {"name": spec, "counting": " ".join(COUNTING), "variants": rows}
+        write(json.dumps(result, indent=2) + "\n")
+        return
+    numbers = ("image", "parameters", "MACs", "elementwise", "activations")
+    docs = ["says of itself"] if any(member.doc for member in members) else []
+    table = new_table("variant", *numbers, *docs, right=numbers)
+    for member in members:
+        doc = [member.doc] if docs else []
+        table.add_row(member.variant, _shown(member.image_size), *_amounts(member.amount), *doc)
+    print_table(table)
+    _print_counting()
+
+
+def _print_counting() -> None:
+    write("\n" + "".join(f"{line}\n" for line in COUNTING), dim)
 
 
 def cost_table(found: Cost, by: By) -> Table:
@@ -140,6 +243,9 @@ def _rows(found: Cost, by: By) -> Iterator[Row]:
             for level, amount in found.by_level.items():
                 name = "global" if level == GLOBAL else level
                 yield Row({"level": name, "size": level_size(found.image_size, level)}, amount)
+        case By.SECTION:
+            for name, amount in found.by_section.items():
+                yield Row({"section": name}, amount)
         case By.NODE:
             yield from (Row({"node": name}, amount) for name, amount in found.by_node.items())
         case By.CELL:

@@ -12,6 +12,8 @@ from archgraph.cli.output import STANDARD_OUTPUT
 from archgraph.errors import ArchgraphError, Diagnostic, SpecError
 
 if TYPE_CHECKING:
+    from archgraph.analysis import ImageSize
+    from archgraph.ir import Graph
     from archgraph.spec import Arguments, ArgumentValue, Library
 
 SPEC_HELP = "A name of the library (bifpn), a file (neck.yaml) or a document of it (neck.yaml#top)."
@@ -37,6 +39,15 @@ SearchOption = Annotated[
         "--search",
         metavar="DIR",
         help="A folder in which names are looked up before the library. May be repeated.",
+        show_default=False,
+    ),
+]
+ImageSizeOption = Annotated[
+    str,
+    typer.Option(
+        "--image-size",
+        metavar="H[xW]",
+        help="Pixels of the image. \\[default: what the model is meant for, else 512]",
         show_default=False,
     ),
 ]
@@ -73,6 +84,27 @@ def parse_settings(texts: Sequence[str] | None) -> Arguments:
     if found:
         raise UsageError(found)
     return arguments
+
+
+def given_size(text: str) -> ImageSize | None:
+    """What `--image-size` says; None where it is not given.
+
+    Raises:
+        UsageError: E121, the text is no size.
+    """
+    from archgraph.analysis import parse_image_size
+
+    try:
+        return parse_image_size(text) if text else None
+    except SpecError as error:
+        raise UsageError(error.diagnostics) from None
+
+
+def size_for(graph: Graph, given: ImageSize | None) -> ImageSize:
+    """The image that a graph is looked at with: the given one, else the model's own, else 512."""
+    from archgraph.analysis import image_size_of
+
+    return given or image_size_of(graph) or (512, 512)
 
 
 def make_library(search: Sequence[Path] | None) -> Library:

@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from archgraph.codegen.classes import ModuleClass
-from archgraph.codegen.shape import WHOLE, Field
+from archgraph.codegen.shape import KEYED, WHOLE, Field
 from archgraph.errors import CodegenError, Diagnostic
 from archgraph.spec.names import MODULE_ATTRIBUTES
 
 # What the class of the whole network says of itself.
-FACTS = frozenset({"in_levels", "in_channels", "levels", "channels", "size_multiple", "spec_hash"})
+FACTS = frozenset(
+    "in_levels in_channels levels channels image_size size_multiple spec_hash".split()
+)
+# What `forward` is told where a module has weights of its own in each call.
+LEVEL = "level"
 # What a mapping of modules has besides.
 MAPPING = frozenset({"clear", "pop", "keys", "items", "values", "update"})
 
@@ -70,6 +74,8 @@ class Access:
             return f'self.get_submodule("{path}")'
         if not found.kind or key == WHOLE:
             return f"self.{name}"
+        if key == KEYED:
+            return f"self.{name}[{LEVEL}]"
         if found.named and self.unpacked(found):
             return self.edge_names(found)[list(found.members).index(key)]
         return f"self.{name}[{self.key(found, key)}]"
@@ -88,6 +94,22 @@ class Access:
     def edge_names(self, found: Field) -> list[str]:
         """Variables for the modules on the way in from each input: `in_l_edge`."""
         return [f"{self.group.numbers.inputs[int(key[1:])]}_edge" for key in found.members]
+
+    def typed(self, path: str) -> str:
+        """A module anywhere inside, as Python knows its type: not beyond a list or a condition."""
+        group, text, parts = self.group, "self", path.split(".") if path else []
+        while parts:
+            name, *parts = parts
+            found = group.template.fields.get(name)
+            optional = {group.template.parts[i].called for i in group.bypass}
+            attribute = found.members.get("") if found else None
+            surely = attribute is not None and (name, "") not in optional
+            if not is_plain(name) or (parts and not surely) or found is None:
+                return f'self.get_submodule("{path}")'
+            text += f".{name}"
+            if attribute is not None and attribute.child:
+                group = self.classes[attribute.child]
+        return text
 
     def reached(self, path: str) -> str:
         """A module that another one inside holds: `self.td6.block`."""

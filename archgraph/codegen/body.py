@@ -5,49 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from archgraph.codegen.access import Access
+from archgraph.codegen.access import LEVEL, Access
 from archgraph.codegen.calls import BORROWED
 from archgraph.codegen.classes import ModuleClass
 from archgraph.codegen.flow import Flow
 from archgraph.codegen.formula import is_atom
-from archgraph.codegen.layout import WIDTH, Origin
+from archgraph.codegen.interface import interface
+from archgraph.codegen.layout import Origin
 from archgraph.codegen.names import plain_name, roles
 from archgraph.codegen.outline import Outline
+from archgraph.codegen.series import series_of, series_texts
 from archgraph.codegen.shape import WHOLE, Part, Ref
-from archgraph.errors import Location
+from archgraph.codegen.statement import Statement, grouped, place, shown_path, told
 
 # The steps of a chain that leaves the input of a block alone.
 CHAIN = "y"
 # Functions whose results Python's types know; of a module's call they know nothing.
 TYPED = re.compile(r"(F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid)\(")
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement, with the comment that belongs at its end and the item it comes from."""
-
-    text: str
-    comment: str = ""
-    origin: Origin | None = None
-    depth: int = 0
-    targets: tuple[str, ...] = ()
-
-
-def place(location: Location | None) -> str:
-    """`panet.yaml:13`: the same on every machine, and always one line."""
-    if location is None:
-        return ""
-    name = location.file.rpartition("/")[2]
-    shown = "".join(c if c.isalnum() or c in "._-+ " else "?" for c in name)
-    return f"{shown}:{location.line}"
-
-
-def shown_path(path: str, inputs: Sequence[str]) -> str:
-    """A path with the names that the class itself has for its inputs: `inputs.above.up`."""
-    names = {f"#{k}": name for k, name in enumerate(inputs)}
-    return ".".join(names.get(part, part) for part in path.split("."))
 
 
 class Body:
@@ -79,7 +55,7 @@ class Body:
         self.variables: dict[Ref, str] = {}
         self.parameters = set(self.inputs)
         # Names that no other value may take: those of edges, and in a cell those of its inputs.
-        self.fixed = set(self.inputs) if named else set()
+        self.fixed = {*(self.inputs if named else ()), *([LEVEL] if group.is_told else ())}
         self.statements: list[Statement] = []
         self.flow = Flow(group, named)
         self.last_use, self.nested = self.flow.last_use, self.flow.nested
@@ -90,6 +66,9 @@ class Body:
             self.dying[self.last_use.get(("in", k), 0)].append(("in", k))
         self.freed = 0
         self.said = said
+        found = series_of(group, interface(outlined.graph), self.flow)
+        self.inside = {i: series for series in found for i in series.parts}
+        self.mappings: dict[str, str] = {}
 
     def write(self) -> tuple[list[Statement], list[str]]:
         """The statements, and what is returned: variables, or the last expression itself."""
@@ -103,9 +82,12 @@ class Body:
                 self.fixed.update(names)
                 self.statements.append(Statement(f"{targets} = self.{found.name}.values()"))
         for i, part in enumerate(self.parts):
-            self._write(i, part)
-            if i not in self.nested:
-                self._free(i)
+            if i in self.inside:
+                self._write_series(i)
+            else:
+                self._write(i, part)
+                if i not in self.nested:
+                    self._free(i)
         outputs = [self.variables[ref] for ref in self.group.template.outputs]
         last = self.statements[-1] if self.statements else Statement("")
         typed = len(outputs) == 1 and last.targets == (outputs[0],) and not last.depth
@@ -125,7 +107,7 @@ class Body:
 
     def _write(self, i: int, part: Part) -> None:
         operands = [self._operand(ref) for ref in part.operands]
-        if part.called and part.called[1] == WHOLE and len(part.results) > 1:
+        if part.is_loop:
             self._write_loop(i, part, operands)
             return
         text = self._expression(i, part, operands)
@@ -178,7 +160,7 @@ class Body:
     def _expression(self, i: int, part: Part, operands: list[str]) -> str:
         form = part.item.form
         if form is None:
-            return f"{self._callee(part)}({', '.join(operands)})"
+            return f"{self._callee(part)}({', '.join([*operands, *told(part)])})"
         slots = {slot: self.group.numbers.functions.get((i, slot), "") for slot in form.slots}
         marks = [f"_operand{k}_" for k in range(len(operands))]
         targets = [self._callee(part), *marks] if part.item.module else marks
@@ -225,18 +207,39 @@ class Body:
         """Elements of a list that hand several values on, one element to the next."""
         done = all(self.last_use.get(ref, -1) <= i for ref in part.operands)
         names = list(start) if done else self._result_names(i, part)
-        element = part.path.rpartition(".")[2]
-        element = self._free_name(element.removesuffix("s") or "element", i)
+        several = part.path.rpartition(".")[2]
+        one = several[:-1] if several.endswith("s") else "block"
+        element = self._free_name(one or "element", i)
         while element in names:
             element += "_"
         if names != list(start):
             shown = f"{', '.join(names)} = {', '.join(start)}"
             self._say(Statement(shown, targets=tuple(names)))
         self._say(Statement(f"for {element} in {self._callee(part)}:"))
-        call = f"{', '.join(names)} = {element}({', '.join(names)})"
+        call = f"{', '.join(names)} = {element}({', '.join([*names, *told(part)])})"
         origin = (part.path, place(part.item.location))
         self._say(Statement(call, "", origin, 1, tuple(names)))
         self._name(i, names)
+
+    def _write_series(self, i: int) -> None:
+        """Calls that are one statement, written where the first of them stands."""
+        series = self.inside[i]
+        if i == series.parts[0]:
+            parts = [self.parts[k] for k in series.parts]
+            operands = [self._operand(part.operands[0]) for part in parts]
+            free = self._free_name("features", i)
+            texts = series_texts(series, self._callee(parts[0]), operands, self.mappings, free)
+            for name, text in texts:
+                if text.startswith("{"):
+                    self.mappings[text] = name
+                    self.fixed.add(name)
+                origin = (parts[0].path.rpartition(".")[0], place(parts[0].item.location))
+                self._say(Statement(f"{name} = {text}", "", origin, 0, (name,)))
+            self.fixed.add(series.name)
+            for k in series.parts:
+                self._name(k, [series.name])
+        if i == series.parts[-1]:
+            self._free(i)
 
     # --- names -----------------------------------------------------------------------------
 
@@ -303,7 +306,8 @@ class Body:
         path = shown_path(part.path, self.inputs).split(".")
         names = [name for name in path if name not in ("inputs", "fuse")]
         node = part.path.partition(".")[0]
-        if self.named and self.parts[self.flow.node_end[node]] is part:
+        is_call = bool(part.item.child) and part.item.module != part.path
+        if self.named and not is_call and self.parts[self.flow.node_end[node]] is part:
             names = [node]
         return plain_name("_".join(names) or path[-1])
 
@@ -330,7 +334,7 @@ class Body:
         self.freed = i + 1
         dead = [n for n in dict.fromkeys(names) if not self.live[n] and n not in self.parameters]
         if i < len(self.parts) - 1:
-            self.statements.extend(Statement(f"del {text}") for text in _grouped(dead))
+            self.statements.extend(Statement(f"del {text}") for text in grouped(dead))
 
     def _annotate(self, outputs: Sequence[str]) -> None:
         """Say that what leaves is a Tensor, where calls of modules do not say it."""
@@ -364,14 +368,3 @@ class Body:
             return f"(N, {channels}, 1, 1)"
         size = f"H/{type_.stride}, W/{type_.stride}" if type_.stride > 1 else "H, W"
         return f"P{type_.level}: (N, {channels}, {size})"
-
-
-def _grouped(names: Sequence[str]) -> list[str]:
-    """Names with commas, as many as fit on a line."""
-    found: list[str] = []
-    for name in names:
-        if found and len(found[-1]) + len(name) < WIDTH - 16:
-            found[-1] += f", {name}"
-        else:
-            found.append(name)
-    return found

@@ -14,13 +14,15 @@ from itertools import pairwise
 from archgraph.codegen.forms import Form
 from archgraph.codegen.scopes import ScopeTree, common
 from archgraph.errors import Location
-from archgraph.ir import Scope
+from archgraph.ir import Node, Scope
 from archgraph.ir.pyramid import Input
 
 # All names of a value inside a scope, in the order of its uses.
 Names = dict[str, None]
 # Marks a value that is a module: one that a scope calls, but that lives outside of it.
 BORROWED = "@"
+# Marks the key that a module is told itself.
+HANDED_ON = "*"
 
 
 @dataclass
@@ -29,7 +31,10 @@ class Item:
 
     `path` is relative to the call, `module` is the path of the module that is called, relative
     to the module around it (empty for a function; the borrowed value if it lives elsewhere).
-    Operands and results are names of graph values.
+    Operands and results are names of graph values. Where a module has weights of its own in each
+    call, `key` is the last segment of `module`, which is the key of the call. `told` is the key
+    that a child is told because something in it asks for one: HANDED_ON if the module around it
+    is told the same.
     """
 
     path: str
@@ -39,6 +44,13 @@ class Item:
     location: Location | None
     operands: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    key: str = ""
+    told: str = ""
+
+    @property
+    def shared(self) -> str:
+        """The path of its module without the key: the same in all calls of the module around."""
+        return self.module.removesuffix(f".{self.key}") if self.key else self.module
 
 
 @dataclass
@@ -67,6 +79,11 @@ class Instance:
     outputs: list[str] = field(default_factory=list)
     attributes: dict[str, Attribute] = field(default_factory=dict)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it must be told a key: something inside has weights for each key."""
+        return any(item.key or item.told == HANDED_ON for item in self.items)
+
     def own(self, borrowed: str) -> str:
         """The path of a module, relative to this one that holds it."""
         return relative(borrowed.removeprefix(BORROWED), self.module)
@@ -94,6 +111,7 @@ class Calls:
                 if item.child:
                     item.operands = list(self.calls[item.child].inputs)
                     item.results = self.calls[item.child].outputs
+                    item.told = self._told(path, item.child)
             self.calls[path].items = _in_order(items[path])
             self._inputs(path, entering[path])
         root = self.calls[""]
@@ -138,9 +156,24 @@ class Calls:
             module = self._reach(here, node.weights) if form.module else ""
             path = relative(node.name, here)
             operands = [edge.source for edge in tree.edges[node.name]]
-            item = Item(path, form, "", module, node.location, operands, [node.name])
+            key = self._key(here, node, module)
+            item = Item(path, form, "", module, node.location, operands, [node.name], key)
             items[here][node.name] = item
         return items
+
+    def _key(self, here: str, node: Node, module: str) -> str:
+        """The key that ends the path of a module, where the module around it is told that key."""
+        key = self.tree.own_key(node)
+        stem = module.removesuffix(f".{key}")
+        alike = self.tree.keyed(here) == self.tree.keyed(node.scope)
+        return key if key and alike and stem.isidentifier() else ""
+
+    def _told(self, path: str, child: str) -> str:
+        """The key that a child is told by the scope that calls it, if it asks for one."""
+        if not self.calls[child].is_told:
+            return ""
+        keyed = self.tree.keyed(child)
+        return HANDED_ON if keyed == self.tree.keyed(path) else self.tree.scopes[keyed].key
 
     def _reach(self, path: str, module: str) -> str:
         """How a scope names a module: relative to its own, or borrowed from a scope around it."""

@@ -72,6 +72,11 @@ class ModuleClass:
         return self.instance.module == ""
 
     @property
+    def is_told(self) -> bool:
+        """Whether `forward` is told a key."""
+        return self.instance.is_told
+
+    @property
     def optional(self) -> list[int]:
         """The parts that some instance lacks."""
         return sorted(self.bypass)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from archgraph.codegen.access import Access, is_plain
-from archgraph.codegen.body import Body, place
+from archgraph.codegen.access import LEVEL, Access, is_plain
+from archgraph.codegen.body import Body
 from archgraph.codegen.calls import Attribute
 from archgraph.codegen.classes import ModuleClass
-from archgraph.codegen.formula import is_atom
+from archgraph.codegen.formula import is_atom, words
+from archgraph.codegen.initial import Start, initial_texts
 from archgraph.codegen.layout import INDENT, Line, Origin, lines, signature
 from archgraph.codegen.parameters import Parameter
-from archgraph.codegen.shape import Field
+from archgraph.codegen.shape import KEYED, Field
+from archgraph.codegen.statement import place
 
 LEADING = ("in_channels", "channels")
 
@@ -26,6 +28,7 @@ class Constructor:
         body: what writes its `forward`, which says how optional parts are asked for.
         named: whether items are nodes of the spec, each with a place of its own.
         said: places that the class has told already; those told here are added.
+        starts: how weights start, for the class of the whole network.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Constructor:
         body: Body,
         named: bool,
         said: set[str],
+        starts: Mapping[str, Start],
     ) -> None:
         self.group = group
         self.numbers = group.numbers
@@ -43,8 +47,15 @@ class Constructor:
         self.body = body
         self.named = named
         self.said = said
+        self.starts = starts
         self.optional = {
             part.called: i for i, part in enumerate(group.template.parts) if i in group.bypass
+        }
+
+        self.keyed = {
+            part.called[0]
+            for part in group.template.parts
+            if part.called and part.called[1] == KEYED
         }
 
     def lines(self) -> Iterator[Line]:
@@ -61,6 +72,8 @@ class Constructor:
             yield from lines(f"self.{name} = {text}", 2)
         for found in self.group.template.fields.values():
             yield from self._field(found)
+        for text in initial_texts(self.starts, self.access):
+            yield from lines(text, 2)
         yield Line("")
 
     @property
@@ -101,6 +114,8 @@ class Constructor:
     def _value(self, found: Field) -> str:
         if not found.kind:
             return self._made(found, "", found.members[""])
+        if found.kind == "dict" and found.name in self.keyed:
+            return self._by_level(found)
         if found.kind == "dict":
             pairs = [
                 f"{self.access.key(found, key)}: {self._made(found, key, each)}"
@@ -115,10 +130,20 @@ class Constructor:
         inner = elements[0][2:-1] if sole else ", ".join(elements)
         return f"nn.ModuleList([{inner}])"
 
+    def _by_level(self, found: Field) -> str:
+        """A mapping with a module for each key that `forward` may be told."""
+        texts = {key: self._made(found, key, each) for key, each in found.members.items()}
+        (text, *others) = dict.fromkeys(texts.values())
+        if others or len(texts) == 1 or LEVEL in words(text):
+            pairs = ", ".join(f'"{key}": {made}' for key, made in texts.items())
+            return f"nn.ModuleDict({{{pairs}}})"
+        keys = ", ".join(f'"{key}"' for key in texts)
+        return f"nn.ModuleDict({{{LEVEL}: {text} for {LEVEL} in ({keys})}})"
+
     def _is_single(self, found: Field, first: Attribute) -> bool:
         """Whether the elements hand on one value, so that `Sequential` can call them."""
         parts = [p for p in self.group.template.parts if p.called and p.called[0] == found.name]
-        return all(len(part.results) == 1 for part in parts) and bool(first)
+        return not any(part.is_loop for part in parts) and bool(first)
 
     def _elements(self, found: Field) -> list[str]:
         if not found.uniform:

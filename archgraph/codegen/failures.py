@@ -38,8 +38,8 @@ def explained(file: str, origins: Origins) -> Callable[..., object]:
         try:
             return nn.Module.__call__(self, *arguments, **options)
         except Exception as error:
-            features = arguments[0] if arguments else options.get("features")
-            faults = [f"    {fault}" for fault in input_faults(self, features)]
+            given = arguments[0] if arguments else next(iter(options.values()), None)
+            faults = [f"    {fault}" for fault in input_faults(self, given)]
             note = "\n".join([*_where(error, self, file, origins), *faults])
             if note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
@@ -124,7 +124,9 @@ def _place(frame: _Frame, end: str, file: str, origins: Origins) -> str:
 def input_faults(network: nn.Module, features: object) -> list[str]:
     """What is wrong with the maps that a network was given, by what its class says it takes."""
     levels: Sequence[int] = getattr(network, "in_levels", ())
-    channels: Sequence[int] = getattr(network, "in_channels", ())
+    channels: Sequence[int] | int = getattr(network, "in_channels", ())
+    if isinstance(channels, int):
+        return _image_faults(network, features, channels)
     if not levels or len(channels) != len(levels):
         return []
     wanted = ", ".join(f"P{x} x {n}" for x, n in zip(levels, channels, strict=True))
@@ -137,10 +139,29 @@ def input_faults(network: nn.Module, features: object) -> list[str]:
     return [takes, *faults] if faults else []
 
 
+def _image_faults(network: nn.Module, image: object, channels: int) -> list[str]:
+    takes = f"{type(network).__name__} takes an image (N, {channels}, height, width)"
+    shape = tuple(getattr(image, "shape", ()))
+    if not shape:
+        return [f"{takes}; it was given a {type(image).__name__}"]
+    if len(shape) != 4 or shape[1] != channels:
+        return [f"{takes}; it was given shape {shape}"]
+    faults = list(_odd_facts(network, image, "the image"))
+    return [takes, *faults] if faults else []
+
+
+def _odd_facts(network: nn.Module, given: object, label: str) -> Iterator[str]:
+    """Where the type or the device is not that of the weights."""
+    weight = next(network.parameters(), None)
+    for fact in ("dtype", "device") if weight is not None else ():
+        found, wanted = getattr(given, fact), getattr(weight, fact)
+        if found != wanted:
+            yield f"{label} is {found}; the weights are {wanted}"
+
+
 def _map_faults(
     network: nn.Module, features: Sequence[object], levels: Sequence[int], channels: Sequence[int]
 ) -> Iterator[str]:
-    weight = next(network.parameters(), None)
     shapes = [tuple(getattr(feature, "shape", ())) for feature in features]
     for i, (level, width, shape) in enumerate(zip(levels, channels, shapes, strict=True)):
         label = f"map {i} (P{level})"
@@ -150,11 +171,7 @@ def _map_faults(
             continue
         if shape[1] != width:
             yield f"{label} has {shape[1]} channels, not {width}: {shape}"
-        if weight is not None:
-            for fact in ("dtype", "device"):
-                given, wanted = getattr(features[i], fact), getattr(weight, fact)
-                if given != wanted:
-                    yield f"{label} is {given}; the weights are {wanted}"
+        yield from _odd_facts(network, features[i], label)
         if i and len(shapes[i - 1]) == 4:
             scale = 2 ** (level - levels[i - 1])
             size = tuple(-(-side // scale) for side in shapes[i - 1][2:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archgraph.codegen.classes import ModuleClass
-from archgraph.codegen.shape import WHOLE, Part, Ref
+from archgraph.codegen.shape import Part, Ref
 
 # So long may the paths of statements on one line be together.
 MAX_NESTING = 70
@@ -83,9 +83,7 @@ class Flow:
             return False
         if i in self.group.bypass and not self.is_identity(i):
             return False
-        if part.called and part.called[1] == WHOLE and len(part.results) > 1:
-            return False
-        if other.called and other.called[1] == WHOLE and len(other.results) > 1:
+        if part.is_loop or other.is_loop:
             return False
         if not self.named:
             return other.operands.index(("part", i, 0)) == 0 and other.operands[1:] == ()

@@ -18,6 +18,7 @@ WIDTH = 100
 INDENT = "    "
 # The path of an item in its module, and `file.yaml:line` (empty where no file says it).
 Origin = tuple[str, str]
+DISPLAYS = (ast.List, ast.Dict, ast.Tuple, ast.ListComp, ast.DictComp, ast.GeneratorExp)
 Opened = Iterator[tuple[int, str]]
 
 
@@ -122,7 +123,7 @@ def _opens_itself(value: ast.expr) -> bool:
         return bool(value.args or value.keywords)
     if isinstance(value, ast.Subscript):
         return isinstance(value.value, ast.Call)
-    return isinstance(value, ast.List | ast.Dict | ast.Tuple | ast.ListComp | ast.GeneratorExp)
+    return isinstance(value, DISPLAYS)
 
 
 def _ends_open(value: ast.expr) -> bool:
@@ -209,6 +210,12 @@ def _element(head: str, value: ast.expr, text: str, depth: int, tail: str = "") 
             yield depth, head + whole[0]
             yield from _element("", value.elt, text, depth + 1)
             loop = text[value.elt.end_col_offset : value.end_col_offset].strip()[:-1]
+            yield depth + 1, loop.lstrip(") ")
+            yield depth, whole[-1] + tail
+        case ast.DictComp():
+            yield depth, head + whole[0]
+            yield from _element(f"{_text(value.key, text)}: ", value.value, text, depth + 1)
+            loop = text[value.value.end_col_offset : value.end_col_offset].strip()[:-1]
             yield depth + 1, loop.lstrip(") ")
             yield depth, whole[-1] + tail
         case ast.IfExp() | ast.BinOp() | ast.BoolOp():

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archgraph.codegen.calls import BORROWED
+from archgraph.codegen.interface import IMAGE, interface
 from archgraph.codegen.outline import Outline
 from archgraph.codegen.snippets import definitions
 from archgraph.spec.names import RESERVED
@@ -110,12 +111,14 @@ def plain_name(name: str) -> str:
 
 def input_names(group: ModuleClass, outlined: Outline) -> list[str]:
     """Names that fit every instance: the spec's own, else by level."""
+    if group.is_root and interface(outlined.graph).takes_image:
+        return [IMAGE]
     columns = [list(instance.inputs.values()) for instance in group.instances]
     names: list[str] = []
     for i in range(len(group.instance.inputs)):
         used = {column[i] for column in columns}
         names.append(used.pop() if len(used) == 1 else _common_name(group, outlined, i, used))
-    seen: set[str] = set()
+    seen = {"level"} if group.is_told else set()
     for i, name in enumerate(map(plain_name, names)):
         names[i] = name if name not in seen else f"{name}_{i}"
         while names[i] in seen:

@@ -18,7 +18,7 @@ from archgraph.codegen.formula import KNOWN, matches, run, same, total, words
 from archgraph.codegen.names import reserved_parameters
 from archgraph.codegen.outline import Outline
 from archgraph.codegen.parameters import Numbers, Parameter, literal
-from archgraph.codegen.shape import WHOLE, Field, Part, Ref, Row, merged_rows, row_of
+from archgraph.codegen.shape import KEYED, WHOLE, Field, Part, Ref, Row, merged_rows, row_of
 from archgraph.spec.names import MODULE_ATTRIBUTES
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ class _Explainer:
         name, key = part.called
         found = self.group.template.fields[name]
         operands = list(part.operands)
-        if key != WHOLE:
+        if key == KEYED:
+            for k, attribute in found.members.items():
+                self._member(name, k, attribute, operands)
+        elif key != WHOLE:
             self._member(name, key, found.members[key], operands)
         elif found.uniform:
             self._run(found, operands)
@@ -297,6 +300,7 @@ class _Explainer:
         if part.called:
             name, key = part.called
             found = self.group.template.fields[name]
+            key = next(iter(found.members)) if key == KEYED else key
             keys = [key]
             if key == WHOLE:
                 keys = ["rest", "first"] if found.uniform else [list(found.members)[-1]]

@@ -79,7 +79,8 @@ def _look(call: Instance, calls: Mapping[str, Instance]) -> tuple[object, ...]:
         if item.form:
             what = (item.form.structure, tuple(item.form.slots.items()))
         operands = tuple(references.get(value) or call.own(value) for value in item.operands)
-        items.append((what, item.module, operands, len(item.results)))
+        module = (item.shared, bool(item.key), item.told)
+        items.append((what, module, operands, len(item.results)))
         references.update({value: (i, j) for j, value in enumerate(item.results)})
     outputs = tuple(references[value] for value in call.outputs)
     borrowed = tuple(value for value in call.inputs if value.startswith(BORROWED))

@@ -5,6 +5,7 @@ Ordinary code, tested as such; every definition stands on its own beside the imp
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -230,6 +231,35 @@ class Conv2dSame(nn.Conv2d):
             total = max(((size + stride - 1) // stride - 1) * stride + extent - size, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(x, pads))
+
+
+def he_normal(module: nn.Module) -> None:
+    """Draw the weights of a convolution from N(0, sqrt(2 / fan_out)); its bias is 0."""
+    if isinstance(module, nn.Conv2d):
+        fan_out = module.out_channels * math.prod(module.kernel_size) // module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def glorot_uniform(module: nn.Module) -> None:
+    """Draw the weights of a convolution from Glorot's uniform distribution; its bias is 0."""
+    if isinstance(module, nn.Conv2d):
+        taps = math.prod(module.kernel_size)
+        fans = (module.in_channels + module.out_channels) * taps // module.groups
+        limit = math.sqrt(6 / fans)
+        nn.init.uniform_(module.weight, -limit, limit)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def lecun_normal(module: nn.Module) -> None:
+    """Draw the weights of a convolution from N(0, sqrt(1 / fan_in)); its bias is 0."""
+    if isinstance(module, nn.Conv2d):
+        fan_in = module.in_channels * math.prod(module.kernel_size) // module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(1 / fan_in))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def max_pool_same(x: Tensor, kernel: int, stride: int) -> Tensor:

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from archgraph.codegen.initial import Start, is_closed, start_of
+from archgraph.codegen.interface import Interface, facts, interface
 from archgraph.codegen.reference import Reference, Wanted
 from archgraph.codegen.snippets import definitions
 from archgraph.codegen.standins import Module, Torch, builtins
-from archgraph.codegen.symbols import Name, Recorder, Value, shown, written
+from archgraph.codegen.symbols import Leaf, Name, Recorder, Value, shown, written
 from archgraph.errors import CodegenError, Diagnostic, Location
-from archgraph.ir import FeatureType, Graph
+from archgraph.ir import FeatureType, Graph, Node
+from archgraph.ir.ops import Conv
 
 if TYPE_CHECKING:
     from archgraph.codegen.source import GeneratedSource
@@ -54,7 +57,7 @@ def prove(graph: Graph, types: Mapping[str, FeatureType], source: GeneratedSourc
     _compare_facts(graph, types, network)
     with _refused():
         inputs = [wanted.values[node.name] for node in graph.graph_inputs]
-        found = _called(network, recorder, inputs)
+        found = _called(network, recorder, inputs, interface(graph))
     _compare_values(graph, wanted, found, recorder)
 
 
@@ -96,15 +99,25 @@ class Found:
     calls: Mapping[int, int]
 
 
-def _called(network: Module, recorder: Recorder, inputs: Sequence[Value]) -> Found:
+def _called(
+    network: Module, recorder: Recorder, inputs: Sequence[Value], called: Interface
+) -> Found:
     """The network, called once."""
     recorder.seen, recorder.calls = {value._number for value in inputs}, {}
     given = list(inputs)
-    outputs = network(given)
-    if not isinstance(outputs, list) or not all(isinstance(x, Value) for x in outputs):
-        raise TypeError("the network returns no list of tensors")
+    result = network(*given) if called.takes_image else network(given)
     if [id(x) for x in given] != [id(x) for x in inputs]:
         raise TypeError("the network changes the list of its inputs")
+    lists = [result] if len(called.outputs) == 1 else result
+    outputs: list[Value] = []
+    if not isinstance(lists, list | tuple) or len(lists) != len(called.outputs):
+        raise TypeError(f"the network returns no tuple of {len(called.outputs)} lists")
+    for found, values in zip(lists, called.outputs.values(), strict=True):
+        if not isinstance(found, list) or not all(isinstance(x, Value) for x in found):
+            raise TypeError("the network returns no list of tensors")
+        if len(called.outputs) > 1 and len(found) != len(values):
+            raise TypeError(f"an output has {len(found)} maps, not {len(values)}")
+        outputs += found
     return Found(outputs, recorder.seen, recorder.calls)
 
 
@@ -202,12 +215,25 @@ def _compare_modules(wanted: Wanted, network: Module) -> None:
             given = written(leaf._target, leaf._args, leaf._kwargs)
             message = f"module '{path}' is {given}, not {constructor}"
             raise _difference(message, node.location)
+        _compare_starts(path, node, leaf)
     first: dict[int, str] = {}
     for path, leaf in network._leaves():
         if path not in wanted.constructors:
             raise _difference(f"it has a module '{path}', which the graph has not")
         if first.setdefault(id(leaf), path) != path:
             raise _difference(f"'{first[id(leaf)]}' and '{path}' are one module")
+
+
+def _compare_starts(path: str, node: Node, leaf: Leaf) -> None:
+    """The weights are drawn from what the graph says, and the bias starts as it says."""
+    wanted, given = start_of(node.op), Start(leaf._start, leaf._bias or 0.0)
+    if not isinstance(node.op, Conv):
+        # A function passes by whatever is no convolution, but for those inside of it.
+        given = Start(leaf._start if is_closed(leaf._target) else "", given.bias)
+    if given != wanted or (leaf._bias is not None) != bool(wanted.bias):
+        texts = [f"{each.helper or 'torch'} with bias {each.bias}" for each in (given, wanted)]
+        message = f"module '{path}' starts as {texts[0]}, not {texts[1]}"
+        raise _difference(message, node.location)
 
 
 def _compare_values(graph: Graph, wanted: Wanted, found: Found, recorder: Recorder) -> None:
@@ -225,22 +251,18 @@ def _compare_values(graph: Graph, wanted: Wanted, found: Found, recorder: Record
             raise _difference(f"it calls {what} where the graph does not")
     names = {value._number: name for name, value in wanted.values.items()}
     given = [names.get(value._number, "something else") for value in found.outputs]
-    expected = [names[wanted.values[name]._number] for name in graph.outputs.values()]
+    expected = [
+        names[wanted.values[name]._number]
+        for values in interface(graph).outputs.values()
+        for name in values
+    ]
     if given != expected:
         raise _difference(f"it returns {', '.join(given)}, not {', '.join(expected)}")
 
 
 def _compare_facts(graph: Graph, types: Mapping[str, FeatureType], network: Module) -> None:
     """What the network says of itself."""
-    inputs = [types[node.name] for node in graph.graph_inputs]
-    outputs = [types[name] for name in graph.outputs.values()]
-    facts = {
-        "in_levels": tuple(type_.level for type_ in inputs),
-        "in_channels": tuple(type_.channels for type_ in inputs),
-        "levels": tuple(type_.level for type_ in outputs),
-        "channels": tuple(type_.channels for type_ in outputs),
-    }
-    for name, fact in facts.items():
+    for name, fact in facts(graph, types).items():
         said = getattr(network, name, None)
         if said != fact:
             raise _difference(f"its {name} are {said}, not {fact}")

@@ -43,6 +43,7 @@ class ScopeTree:
                 operands = [self.types[edge.source] for edge in self.edges[node.name]]
                 self.forms[node.name] = form_of(node.op, operands)
         self.scopes = {"": Scope("", graph.name), **graph.scopes}
+        self._keyed: dict[str, str] = {}
         self.elements = self._elements()
         self.scopes.update(self.elements)
         self.parents = {path: self._around(path) for path in self.scopes if path}
@@ -73,7 +74,10 @@ class ScopeTree:
         """Scopes for list elements that hold several operators: `tower.0` of `tower.0.1`."""
         modules: dict[str, set[str]] = defaultdict(set)
         scoped = [(path, scope.module, self._around(path)) for path, scope in self.scopes.items()]
-        named = [(node.name, node.weights, node.scope) for node in self.nodes]
+        named = [
+            (node.name, node.weights.removesuffix(f".{self.own_key(node)}"), node.scope)
+            for node in self.nodes
+        ]
         for name, module, scope in [*scoped, *named]:
             prefix = f"{scope}." if scope else ""
             if not name.startswith(prefix):
@@ -91,6 +95,24 @@ class ScopeTree:
             if path not in self.scopes and module and not others:
                 found[path] = Scope(path, path.split(".")[-2], inputs=("x",), module=module)
         return found
+
+    # --- calls with a key ------------------------------------------------------------------
+
+    def keyed(self, path: str) -> str:
+        """The call with a key that a scope belongs to: itself or the nearest around it."""
+        if path and path not in self._keyed:
+            known = self.scopes.get(path)
+            around = self.keyed(self._around(path))
+            self._keyed[path] = path if known and known.key else around
+        return self._keyed.get(path, "")
+
+    def own_key(self, node: Node) -> str:
+        """The key of the call that a node belongs to, if its weights are of that call only."""
+        path = self.keyed(node.scope)
+        scope = self.scopes[path]
+        inside = node.name.removeprefix(f"{path}.")
+        own = f"{scope.module}.{inside}.{scope.key}"
+        return scope.key if path and node.weights == own else ""
 
     # --- what is worth a module ------------------------------------------------------------
 
@@ -176,6 +198,17 @@ class ScopeTree:
             left = _peeled(_peeled(readers, reverse=False), reverse=True)
             stuck.update(path for path in left if not path.startswith("="))
         return stuck
+
+
+def cell_of(path: str, block: str, graph: Graph) -> str:
+    """The topology that a scope is one of the stacked cells of, if it is one."""
+    while path:
+        path = path.rpartition(".")[0]
+        around = graph.scopes.get(path)
+        name = around.block if around else "" if path else graph.name
+        if name and block == f"{name}-cell":
+            return name
+    return ""
 
 
 def common(one: tuple[str, ...], other: tuple[str, ...]) -> int:

@@ -24,6 +24,7 @@ Ref = tuple[str, int, int] | tuple[str, int] | tuple[str, str]
 Row = Mapping[str, object]
 Kind = Literal["", "list", "dict"]
 WHOLE = "*"
+KEYED = "?"
 
 
 @dataclass
@@ -46,9 +47,9 @@ class Field:
 class Part:
     """A statement: one item, or the elements of a chained list.
 
-    `called` is the field and key of the module that it calls (`*` for a chained list); empty for
-    a function. `reach` is the path of a module that lies deeper, or the input that hands it in:
-    `@2`.
+    `called` is the field and key of the module that it calls (`*` for a chained list, `?` for the
+    one whose key `forward` is told); empty for a function. `reach` is the path of a module that
+    lies deeper, or the input that hands it in: `@2`.
     """
 
     path: str
@@ -56,6 +57,17 @@ class Part:
     operands: tuple[Ref, ...]
     called: tuple[str, str] | None = None
     reach: str = ""
+
+    @property
+    def told(self) -> str:
+        """The key that the module is told; `*` is the one that `forward` is told itself."""
+        return self.items[0].told
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether it is a list whose elements no `Sequential` can call."""
+        whole = self.called is not None and self.called[1] == WHOLE
+        return whole and (len(self.results) > 1 or bool(self.told))
 
     @property
     def item(self) -> Item:
@@ -175,6 +187,8 @@ class _Reader:
             return Part(chained.name, items, operands, (chained.name, WHOLE))
         if not item.module:
             return Part(path, items, operands)
+        if item.key:
+            return Part(path, items, operands, (item.shared, KEYED))
         if item.module in self.by_module:
             return Part(path, items, operands, self.by_module[item.module])
         if item.module.startswith(BORROWED):
@@ -202,6 +216,8 @@ class _Reader:
         if [p[0] for p in positions] != list(range(start, start + len(positions))):
             return
         items = self.instance.items[start : start + len(positions)]
+        if len({item.told for item in items}) > 1:
+            return
         for before, item in pairwise(items):
             fed = item.operands == before.results and all(self.uses[v] == 1 for v in item.operands)
             if not fed or len(item.results) != len(item.operands):
@@ -256,7 +272,7 @@ def part_key(part: Part) -> tuple[object, ...]:
     """What two instances must have in common to share a statement."""
     function = part.function
     structure = (function.structure, tuple(function.slots)) if function else None
-    return (structure, part.called, part.reach, part.operands, len(part.results))
+    return (structure, part.called, part.told, part.reach, part.operands, len(part.results))
 
 
 def _fields(instance: Instance) -> dict[str, Field]:

@@ -8,20 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archgraph.analysis import size_multiple
-from archgraph.codegen.access import check_names
-from archgraph.codegen.body import Body, Statement, place
-from archgraph.codegen.calls import BORROWED
+from archgraph.codegen.access import LEVEL, check_names
+from archgraph.codegen.body import Body
+from archgraph.codegen.calls import BORROWED, Instance
 from archgraph.codegen.classes import ModuleClass, make_classes
 from archgraph.codegen.constructor import Constructor
 from archgraph.codegen.forms import size_check
+from archgraph.codegen.initial import starts
+from archgraph.codegen.interface import fact_text, facts, interface, returned
 from archgraph.codegen.layout import INDENT, Line, Origin, docstring, lines, signature
 from archgraph.codegen.names import camel, roles
 from archgraph.codegen.outline import Outline, outline
 from archgraph.codegen.proof import prove
+from archgraph.codegen.scopes import cell_of
 from archgraph.codegen.snippets import ADDED, definitions
+from archgraph.codegen.statement import Statement, place
 from archgraph.errors import CodegenError, Diagnostic
 from archgraph.ir import Graph, Scope, Stage, print_graph
-from archgraph.ir.pyramid import Input
 
 # So many results are written out in the type of what `forward` returns.
 MAX_RESULTS = 6
@@ -81,7 +84,8 @@ def emit(graph: Graph) -> GeneratedSource:
 
 def _module_docstring(graph: Graph) -> str:
     root = graph.scopes.get("") or Scope("", graph.name)
-    title = f"{camel(graph.name)}: {root.doc or 'a feature pyramid network.'}"
+    what = "a network" if interface(graph).takes_image else "a feature pyramid network"
+    title = f"{camel(graph.name)}: {root.doc or f'{what}.'}"
     shown = ", ".join(f"{name} {value}" for name, value in root.arguments)
     files = dict.fromkeys(
         place(location).partition(":")[0]
@@ -112,7 +116,7 @@ def _imports(body: str) -> str:
 
 def _prelude(body: str) -> list[str]:
     known = definitions()
-    wanted = {name for name in known if re.search(rf"\b{name}\(", body)}
+    wanted = {name for name in known if re.search(rf"\b{name}[()]", body)}
     waiting = [*wanted]
     while waiting:
         # Those of a plugin may need one another, also as a base class.
@@ -134,13 +138,16 @@ class _ClassWriter:
         self.group = group
         self.graph = outlined.graph
         self.is_root = group.is_root
+        self.interface = interface(self.graph)
         self.size_multiple = size_multiple(self.graph) if self.is_root else 1
-        # Items of the graph and of its cells are nodes of the spec; inside a node they are not.
-        self.is_cell = group.instance.scope.block == f"{self.graph.name}-cell"
-        named = self.is_root or self.is_cell
+        # Items of a pyramid and of its cells are nodes of the spec; inside a node they are not.
+        scope = group.instance.scope
+        self.pyramid = cell_of(scope.path, scope.block, self.graph)
+        named = self.is_root or bool(self.pyramid) or _is_pyramid(group.instance, outlined)
         said: set[str] = set()
         self.body = Body(group, outlined, classes, named, said)
-        self.constructor = Constructor(group, classes, self.body, named, said)
+        found = starts(self.graph, outlined.types) if self.is_root else {}
+        self.constructor = Constructor(group, classes, self.body, named, said, found)
 
     def lines(self) -> Iterator[Line]:
         """The lines of the class."""
@@ -160,9 +167,10 @@ class _ClassWriter:
         if scope.doc:
             return [scope.doc]
         if self.is_root:
-            return [f"The feature pyramid network '{self.graph.name}'."]
-        if self.is_cell:
-            return [f"One cell of {camel(self.graph.name)}."]
+            what = "network" if self.interface.takes_image else "feature pyramid network"
+            return [f"The {what} '{self.graph.name}'."]
+        if self.pyramid:
+            return [f"One cell of {camel(self.pyramid)}."]
         if not self.group.instance.items:
             return [f"The modules of {scope.block}, which others call."]
         if scope.block == "edge":
@@ -174,16 +182,11 @@ class _ClassWriter:
 
     def _facts(self) -> Iterator[str]:
         """What a user of the module asks it: levels, widths, what it was made from."""
-        inputs = [node.op for node in self.graph.graph_inputs]
-        types = [self.body.types[value] for value in self.graph.outputs.values()]
-        given = [op for op in inputs if isinstance(op, Input)]
         # Places and hints may change without the network changing.
         text = re.sub(r"\s+# .*|  template .*\n", "", print_graph(self.graph))
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        yield from _tuple("in_levels", [op.level for op in given])
-        yield from _tuple("in_channels", [op.channels for op in given])
-        yield from _tuple("levels", [found.level for found in types])
-        yield from _tuple("channels", [found.channels for found in types])
+        for name, fact in facts(self.graph, self.body.types).items():
+            yield from (line.text for line in lines(f"{name} = {fact_text(fact)}", 1))
         yield f"{INDENT}size_multiple = {self.size_multiple}"
         yield f'{INDENT}spec_hash = "{digest}"'
 
@@ -192,9 +195,11 @@ class _ClassWriter:
     def _forward(self) -> Iterator[Line]:
         statements, outputs = self.body.write()
         if self.is_root:
-            yield Line(f"{INDENT}def forward(self, features: list[Tensor]) -> list[Tensor]:")
-            what = "Maps in, maps out; level l is (N, C, ceil(H / 2**l), ceil(W / 2**l))."
-            yield Line(docstring([what], 2))
+            called = self.interface
+            kind = "Tensor" if called.takes_image else "list[Tensor]"
+            given = ["self", f"{called.parameter}: {kind}"]
+            yield from map(Line, signature("forward", given, called.result, 1))
+            yield Line(docstring([called.meaning], 2))
             yield from self._whole_loop(statements, outputs) or self._root(statements, outputs)
             return
         results = ["Tensor"] * len(outputs)
@@ -204,20 +209,26 @@ class _ClassWriter:
         names = self.group.numbers.inputs
         for value, name in zip(self.group.instance.inputs, names, strict=True):
             arguments.append(f"{name}: {'nn.Module' if value.startswith(BORROWED) else 'Tensor'}")
+        if self.group.is_told:
+            arguments.append(f"{LEVEL}: str")
         yield from map(Line, signature("forward", arguments, kind, 1))
         yield from _statements(statements)
         yield from lines(f"return {', '.join(outputs)}", 2)
 
     def _root(self, statements: Sequence[Statement], outputs: Sequence[str]) -> Iterator[Line]:
         names = self.group.numbers.inputs
-        target = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
-        yield from lines(f"{target} = features", 2)
+        if not self.interface.takes_image:
+            target = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+            yield from lines(f"{target} = features", 2)
         for node, name in zip(self.graph.graph_inputs, names, strict=True):
             level = self.body.types[node.name].level
             if check := size_check(name, level, self.size_multiple):
                 yield from lines(check, 2)
         yield from _statements(statements)
-        yield from lines(f"return [{', '.join(outputs)}]", 2)
+        variables = dict(zip(self.graph.outputs.values(), outputs, strict=True))
+        merged = {series.output: [series.name] for series in self.body.inside.values()}
+        named = {n: [variables[v] for v in values] for n, values in self.interface.outputs.items()}
+        yield from lines(f"return {returned(self.interface, {**named, **merged})}", 2)
 
     def _whole_loop(self, statements: Sequence[Statement], outputs: list[str]) -> list[Line]:
         """The short form of a network that is nothing but a stack of cells."""
@@ -234,12 +245,13 @@ class _ClassWriter:
         ]
 
 
+def _is_pyramid(instance: Instance, outlined: Outline) -> bool:
+    """Whether a module turns maps of several levels into maps of several levels."""
+    given = [value for value in instance.inputs if not value.startswith(BORROWED)]
+    levels = [{outlined.types[v].level for v in values} for values in (given, instance.outputs)]
+    return all(len(each) > 1 for each in levels)
+
+
 def _statements(statements: Sequence[Statement]) -> Iterator[Line]:
     for each in statements:
         yield from lines(each.text, 2 + each.depth, each.comment, each.origin)
-
-
-def _tuple(name: str, values: Sequence[int]) -> Iterator[str]:
-    comma = "," if len(values) == 1 else ""
-    found = lines(f"{name} = ({', '.join(map(str, values))}{comma})", 1)
-    return (line.text for line in found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins as real
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 from archgraph.codegen.symbols import Leaf, Name, Recorder, Training
@@ -66,6 +67,20 @@ class Module:
             found = found.__getattr__(name)
         return found
 
+    def get_parameter(self, path: str) -> Bias:
+        """The bias of a module inside: what is initialised on its own."""
+        owner, _, name = path.rpartition(".")
+        leaf = self.get_submodule(owner)
+        if name != "bias" or not isinstance(leaf, Leaf):
+            raise AttributeError(f"'{path}' is no bias")
+        return Bias(leaf)
+
+    def apply(self, function: object) -> Module:
+        """Let a function initialise every module inside."""
+        for _, leaf in self._leaves():
+            leaf.apply(function)
+        return self
+
     def __call__(self, *args: object, **kwargs: object) -> object:
         return self.forward(*args, **kwargs)
 
@@ -80,6 +95,20 @@ class Module:
                 prefix = f"{path}." if path else ""
                 children = reversed(module._modules.items())
                 waiting.extend((prefix + name, child) for name, child in children)
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The bias of a module, which may be initialised."""
+
+    leaf: Leaf
+
+
+def constant_(bias: object, value: object) -> None:
+    """`nn.init.constant_`, for biases."""
+    if not isinstance(bias, Bias) or not isinstance(value, float):
+        raise TypeError("only a bias is set to a number")
+    bias.leaf._bias = value
 
 
 class Identity(Module):
@@ -221,6 +250,8 @@ class Nn(Name):
     def __getattr__(self, name: str) -> object:
         if name in CONTAINERS:
             return CONTAINERS[name]
+        if name == "init":
+            return SimpleNamespace(constant_=constant_)
         if name[:1].isupper():
             return Name(self._recorder, f"torch.nn.{name}", is_module=True)
         return super().__getattr__(name)

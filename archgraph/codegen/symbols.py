@@ -245,7 +245,7 @@ class Name:
 class Leaf(Symbolic):
     """A module of torch or of the prelude: its constructor's arguments, and where it is held."""
 
-    __slots__ = ("_args", "_kwargs", "_path", "_recorder", "_target")
+    __slots__ = ("_args", "_bias", "_kwargs", "_path", "_recorder", "_start", "_target")
 
     def __init__(
         self,
@@ -259,6 +259,15 @@ class Leaf(Symbolic):
         self._args = tuple([canonical(arg) for arg in args])
         self._kwargs = keywords(kwargs)
         self._path: str | None = None
+        self._start = ""
+        self._bias: float | None = None
+
+    def apply(self, function: object) -> Leaf:
+        """Let a function of the prelude initialise the module; it sets the bias to 0."""
+        if not isinstance(function, Name) or not function._is_check:
+            raise TypeError("only functions of the prelude initialise modules")
+        self._start, self._bias = function._path, None
+        return self
 
     def _value(self) -> Value:
         if self._path is None:

@@ -27,6 +27,7 @@ from archgraph.expressions.grammar import (
     MAX_VALUE,
     UNARY,
     Scalar,
+    unknown_hint,
 )
 
 Attributes = Mapping[str, Scalar]
@@ -229,12 +230,8 @@ class _Evaluator:
         if node.id in CONSTANTS:
             return CONSTANTS[node.id]
         if node.id not in self.names:
-            raise self.expression.error(
-                "E302",
-                f"unknown name '{node.id}'",
-                node,
-                suggest(node.id, self.names, "names here"),
-            )
+            hint = unknown_hint(node.id, self.names)
+            raise self.expression.error("E302", f"unknown name '{node.id}'", node, hint)
         return self.names[node.id]
 
     def _name(self, node: ast.Name) -> Scalar:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from archgraph.errors import suggest
 
 Scalar = bool | int | float
 
@@ -15,6 +17,13 @@ MAX_EXPONENT = 64
 MAX_VALUE = 1e12
 MAX_DEPTH = 32
 MAX_CALLS = 10_000
+OUT_OF_BOUNDS = "number out of bounds"
+COMMA = "a comma may not stand in an expression"
+# What to do about an objection.
+HINTS = {
+    OUT_OF_BOUNDS: f"values stay within {MAX_VALUE:g}",
+    COMMA: "in 'name key=value key=value' spaces separate the arguments",
+}
 CONSTANTS = {"true": True, "false": False}
 
 
@@ -56,6 +65,15 @@ BUILTINS: dict[str, tuple[int, int, Callable[..., Scalar]]] = {
     "log2": (1, 1, _log2),
     "multiple": (2, 2, _multiple),
 }
+
+
+def unknown_hint(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that nothing defines."""
+    if name == "l":
+        return "'l' is known inside a loop: 'for: l in lo..hi'"
+    return suggest(name, known, "names here")
+
+
 BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -88,7 +106,7 @@ def objection(node: ast.AST) -> str:
         case ast.Constant(value=int() | float()):
             value = node.value
             within = isinstance(value, int | float) and abs(value) <= MAX_VALUE
-            return "" if within else "number out of bounds"
+            return "" if within else OUT_OF_BOUNDS
         case ast.Constant(value=str()):
             return "a text in quotes may not stand in an expression; write it without them"
         case ast.Constant():

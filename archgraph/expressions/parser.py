@@ -8,7 +8,17 @@ import warnings
 
 from archgraph.errors import Location
 from archgraph.expressions.expression import Expression
-from archgraph.expressions.grammar import MAX_LENGTH, MAX_NODES, objection
+from archgraph.expressions.grammar import HINTS, MAX_LENGTH, MAX_NODES, objection
+
+# What other languages write -> what is written here.
+_SLIPS = (
+    (r"&&", "write 'and'"),
+    (r"\|\|", "write 'or'"),
+    (r"\?", "a choice is written 'a if condition else b'"),
+    (r"!(?!=)", "write 'not'"),
+    (r"(?<![<>=!])=(?!=)", "equality is '=='"),
+    (r"\bin\.", "the input of a block is called 'x', unless it says 'inputs'"),
+)
 
 
 def parse_expression(text: str, location: Location | None = None) -> Expression:
@@ -35,7 +45,8 @@ def parse_expression(text: str, location: Location | None = None) -> Expression:
     except SyntaxError as error:
         offset = min(max((error.offset or 1) - 1, 0), len(text) - 1)
         spot = ast.Constant(value=0, col_offset=offset, end_col_offset=offset + 1)
-        raise blank.error("E301", f"'{text}' is not an expression", spot) from None
+        slip = next((hint for slip, hint in _SLIPS if re.search(slip, text)), "")
+        raise blank.error("E301", f"'{text}' is not an expression", spot, slip) from None
     except (ValueError, RecursionError, MemoryError):
         raise blank.error("E301", f"'{text[:40]}' is not an expression") from None
     _check(Expression(text, tree, place, exact))
@@ -50,7 +61,7 @@ def _check(expression: Expression) -> None:
     for node in nodes:
         message = objection(node)
         if message:
-            raise expression.error("E301", message, node)
+            raise expression.error("E301", message, node, HINTS.get(message, ""))
 
 
 def squeezed(text: str) -> str:

@@ -81,6 +81,9 @@ def parse_step(text: str, location: Location | None = None) -> Step:
     if not NAME.match(name):
         spot = spot_of(words[0].start(), len(name))
         hint = BY_NAME if looks_like_path(name) else _FORM
+        odd = next((c for c in name if not c.isascii()), "")
+        if odd:
+            hint = f"'{odd}' is U+{ord(odd):04X}; names are written with a to z, digits and '-'"
         raise SpecError(Diagnostic("E306", f"'{name}' is not the name of a step", spot, hint))
     arguments: list[Argument] = []
     for match in words[1:]:

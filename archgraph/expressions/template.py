@@ -24,6 +24,12 @@ DOWN = re.compile(r"((?:(?!\sdownto\s).)*)\sdownto\s((?:(?!\sdownto\s).)*)", re.
 _RANGE_HINT = "ranges are 'lo..hi', which ascends, and 'hi downto lo', which descends"
 
 
+def could_be(template: str, name: str) -> bool:
+    """Whether a template could have become this name: holes in names hold whole numbers."""
+    parts = HOLE.split(template)[::2]  # HOLE has a group, so every second part is a hole's inside
+    return bool(re.fullmatch(r"\d+".join(map(re.escape, parts)), name))
+
+
 def expand_template(text: str, names: Names, location: Location | None = None) -> str:
     """Insert the values of `<expression>` holes; a parameter that holds a step inserts its text.
 

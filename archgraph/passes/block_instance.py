@@ -15,6 +15,7 @@ from archgraph.expressions import (
     Value,
     expand_template,
 )
+from archgraph.expressions.template import could_be
 from archgraph.ir import Block, BlockGroup, BlockNode, BlockParameter, Scope, Variant
 from archgraph.ir.settings import INHERIT
 from archgraph.ir.signature import VARIANT, too_many
@@ -266,6 +267,9 @@ class BlockInstance:
         if entry.optional:
             return None
         hint = suggest(name, self.values, "values here")
+        if any(could_be(node.name, name) for node in self.block.walk()):
+            optional = f"maybe {' else '.join(entry.candidates)}"
+            hint = f"its 'for' or 'when' leaves it out; if it need not exist, write '{optional}'"
         raise SpecError(Diagnostic("E102", f"there is no '{name}' here", where, hint))
 
     # --- what leaves -----------------------------------------------------------------------

@@ -178,12 +178,18 @@ class Builder:
                 return {"": operands[0][1]}
             if step.use in context.own:
                 path = Path(path.call, f"{path.module}.{context.key}")
-        values = self._arguments(meant, names, context)
-        if meant.use == SPLIT:
-            return self._split(meant, values, operands, path, context)
-        if meant.use in OPERATORS:
-            return {"": self._operator(meant, values, operands, path, context)}
-        return BlockInstance(self, self.blocks[meant.use], path, context).build(values, operands)
+        try:
+            values = self._arguments(meant, names, context)
+            if meant.use == SPLIT:
+                return self._split(meant, values, operands, path, context)
+            if meant.use in OPERATORS:
+                return {"": self._operator(meant, values, operands, path, context)}
+            block = BlockInstance(self, self.blocks[meant.use], path, context)
+            return block.build(values, operands)
+        except SpecError as error:
+            if step.use not in INHERITED:
+                raise
+            raise _by_setting(error, step.use, context.settings) from None
 
     def _names(self, operands: Operands, context: Context, inherited: bool) -> dict[str, Value]:
         """What a step may name. In a block `x` is its input, elsewhere what the step is given."""
@@ -301,3 +307,12 @@ class Builder:
             wanted = ", ".join(f"{port}: ..." for port in ports)
             raise SpecError(Diagnostic("E215", message, where, f"write 'from: {{{wanted}}}'"))
         return [(port, given[port]) for port in ports]
+
+
+def _by_setting(error: SpecError, key: str, settings: Settings) -> SpecError:
+    """The mistakes of an inherited step, with the place where the setting says it."""
+    step = settings.act if key == "act" else settings.norm
+    if step is None or step.location is None:
+        return error
+    said = f"by '{key}: {step.text}' ({step.location.file}:{step.location.line})"
+    return SpecError([replace(d, message=f"{d.message}, {said}") for d in error.diagnostics])

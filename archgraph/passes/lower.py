@@ -183,7 +183,8 @@ class _Lowering:
                 f"node '{node.name}' is P{op.level} x {channels}, but its block gives {result}"
             )
             where = op.block[-1].location if op.block else None
-            raise SpecError(Diagnostic("E214", message, where or node.location))
+            hint = "a block after a fusion keeps level and width; a 'use' node may change them"
+            raise SpecError(Diagnostic("E214", message, where or node.location, hint))
         self._close_scope(node.name, value)
         return value
 

@@ -22,6 +22,7 @@ from archgraph.spec.documents import (
     ModelDocument,
     TemplateDocument,
     TopologyDocument,
+    kind_of,
 )
 from archgraph.spec.expand import expand_topology
 from archgraph.spec.expand_model import (
@@ -108,6 +109,7 @@ __all__ = [
     "expression_of",
     "fits",
     "independent",
+    "kind_of",
     "level_unknown",
     "name_fault",
     "parameter_fault",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from archgraph.errors import Diagnostic, Location, SpecError
 from archgraph.expressions import Loop, Value, parse_loop
+from archgraph.expressions.template import could_be
 from archgraph.spec.documents import TopologyDocument
 from archgraph.spec.expanded import ExpandedEdge, ExpandedInput
 from archgraph.spec.faults import fits
@@ -72,6 +73,19 @@ class Expansion:
     def is_lost(self, name: str) -> bool:
         """Whether an earlier mistake may have kept `name` from existing."""
         return any(fits(name, list(parts)) for parts in self._lost)
+
+    def why_missing(self, name: str, where: Location | None) -> str:
+        """Which node as written would be `name`, had its loop or `when` made it; else empty."""
+        waiting = list(self.document.nodes)
+        while waiting:
+            model = waiting.pop(0)
+            if not isinstance(model, NodeModel):
+                waiting.extend(model.nodes)
+            elif could_be(model.name, name):
+                place = model.at("name")
+                line = f" {place.seen_from(where)}" if place else ""
+                return f"'for' or 'when' of '{model.name}'{line} leaves it out"
+        return ""
 
     def spend(self, steps: int, where: Location | None) -> None:
         """Loops in loops and long lists add up; no spec may keep the compiler busy for long."""

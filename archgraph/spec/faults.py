@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from archgraph.errors import Diagnostic, Location, nearest, suggest
@@ -11,10 +11,12 @@ from archgraph.spec.reader import Data, Place
 
 UNKNOWN_KEYS = "unknown_keys"
 GIVEN = "is given already"
+PARAMETER_FORMS = frozenset("levels map".split())
+DOCUMENT_KINDS = frozenset("block backbone topology model".split())
 # Mistakes that stay mistakes whatever the values of names are. After a fault that leaves names
 # without a value only these are reported: the others may be its consequences.
 CERTAIN = frozenset("E101 E105 E109 E110 E112 E116 E119 E301 E306 E307 E308 E310".split())
-_UNKNOWN_NAME = re.compile(r"unknown (?:name|function) '(\w+)'")
+UNKNOWN_NAME = re.compile(r"unknown (?:name|function) '(\w+)'")
 
 
 def certain(found: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -25,7 +27,7 @@ def certain(found: Iterable[Diagnostic]) -> list[Diagnostic]:
 def independent(found: Iterable[Diagnostic], failed: Collection[str]) -> Iterator[Diagnostic]:
     """The diagnostics but those of names that have no value because of an earlier fault."""
     for diagnostic in found:
-        match = _UNKNOWN_NAME.match(diagnostic.message) if diagnostic.code == "E302" else None
+        match = UNKNOWN_NAME.match(diagnostic.message) if diagnostic.code == "E302" else None
         if not match or match[1] not in failed:
             yield diagnostic
 
@@ -57,9 +59,13 @@ def faults_of(
     """
     found: list[Diagnostic] = []
     bad: dict[tuple[str | int, ...], list[str]] = {}
+    if not isinstance(data.get("extends", ""), str):
+        excused.add(())  # what it lacks is in the document that it meant
     for error in errors:
         if error["type"] == UNKNOWN_KEYS:
             path, _ = _path(error, place)
+            if path and not set(error["ctx"]["keys"]) & set(place.at(*path).children):
+                path = path[:-1]  # the tag of a form is called like a key of it: {step: ...}
             bad[path] = error["ctx"]["keys"]
             found.extend(_unknown(error, place.at(*path)))
         elif error["type"] != "missing" or _path(error, place)[0] not in excused:
@@ -104,7 +110,19 @@ def _unknown(error: Mapping[str, Any], here: Place) -> Iterator[Diagnostic]:
         free, known = error["ctx"]["free"], error["ctx"]["known"]
         given = None if nearest(name, free) else nearest(name, known)
         hint = f"'{given}' {GIVEN}" if given else suggest(name, free, "keys here")
+        hint = _misplaced(name, set(free), set(known)) or hint
         yield Diagnostic("E101", f"unknown key '{name}'", where, hint)
+
+
+def _misplaced(name: str, free: Set[str], known: Set[str]) -> str:
+    """What to do about a key that means something, but nothing here."""
+    if name in DOCUMENT_KINDS and "extends" in known:
+        return "a document has one kind; '---' stands between two documents"
+    if known == {"step"} and not nearest(name, known | PARAMETER_FORMS):
+        return "its arguments are part of the text: {step: name key=value}"
+    if {"use", "with"} <= free and "name" not in known and not nearest(name, {"use", "with"}):
+        return f"a step is written '{name} key=value', or {{use: {name}, with: {{...}}}}"
+    return ""
 
 
 def _fault(error: Mapping[str, Any], place: Place) -> Diagnostic:
@@ -127,6 +145,10 @@ _HINTS: Mapping[str, str] = {
     "nodes": "a node is a mapping: {name: ..., use: ..., from: ...}",
     "from": "what a node reads is said by name, never by position: from: in3",
     "archgraph": "version 1 of the language is the only one so far",
+    "inputs": "write 'inputs: [x]' or 'inputs: [many x]'",
+    "passes": "write 'passes: [name, name key=value]'",
+    "for": "write 'for: l in lo..hi'; a loop in a loop is a group: {for: ..., nodes: [...]}",
+    "extends": "a document extends one other: 'extends: NAME'",
     "outputs": "write 'outputs: out<l>' or 'outputs: {3: out3, 4: out4}'",
 }
 _EXPECTED: Mapping[str, str] = {

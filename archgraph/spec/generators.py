@@ -152,8 +152,13 @@ class Generators:
         other = expansion.drafts.get(name)
         if other or name in expansion.inputs:
             what = "an input" if other is None else "a node"
-            line = f" on line {other.location.line}" if other and other.location else ""
+            place = other.location if other else None
+            line = f" {place.seen_from(where)}" if place else ""
             message, hint = f"'{name}' is already {what}{line}", ""
+            if other and place and where and place.file != where.file:
+                hint = (
+                    f"to change what is extended, call it '{other.model.name}' as it stands there"
+                )
             if model.for_ or len(names.maps) > 1:
                 hint = "put the loop variable into the name: td<l>"
             if other and other.location == where:

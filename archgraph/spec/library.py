@@ -218,7 +218,8 @@ class Library:
         kind, base_kind = kind_of(raw), kind_of(base)
         if kind != base_kind:
             message = f"a {kind} cannot extend '{base_name}', which is a {base_kind}"
-            raise SpecError(Diagnostic("E116", message, where))
+            hint = "what is not of its kind is named under 'use', 'block' or 'fuse'"
+            raise SpecError(Diagnostic("E116", message, where, hint))
         return merge(base, raw)
 
     def _display(self, path: Path) -> str:
@@ -298,7 +299,10 @@ def _by_name(raws: list[RawDocument]) -> dict[str, RawDocument]:
         where = raw.place.at(kind).location
         if not isinstance(name, str) or not DOCUMENT_NAME.match(name):
             hint = "names of documents are letters, digits, '-' and '_'"
-            faults.append(Diagnostic("E105", f"'{name}' cannot name a {kind}", where, hint))
+            message = f"'{name}' cannot name a {kind}"
+            if name is None:
+                message, hint = f"'{kind}' has no name after it", f"write '{kind}: my-{kind}'"
+            faults.append(Diagnostic("E105", message, where, hint))
         elif name in found:
             line = found[name].place.location.line
             message = f"'{name}' is defined twice, first on line {line}"

@@ -144,7 +144,7 @@ class Operands:
         if entry.optional:
             return None
         spot = where.find(entry.candidates[-1]) if where else None
-        raise SpecError(self._unknown(name, draft, spot))
+        raise SpecError(self._unknown(name, entry, draft, spot))
 
     def _later(self, name: str, draft: Draft, where: Location | None, optional: bool) -> Diagnostic:
         if name == draft.name:
@@ -157,12 +157,15 @@ class Operands:
             hint += ", or rename it if 'maybe' is not meant to find it"
         return Diagnostic("E103", message, where, hint)
 
-    def _unknown(self, name: str, draft: Draft, where: Location | None) -> Diagnostic:
+    def _unknown(self, name: str, entry: Entry, draft: Draft, where: Location | None) -> Diagnostic:
+        message = f"node '{draft.name}' reads '{name}', which does not exist"
+        if why := self.expansion.why_missing(owner_of(name), where):
+            hint = f"{why}; if it need not exist, write 'maybe {' else '.join(entry.candidates)}'"
+            return Diagnostic("E102", message, where, hint)
         # Names that begin like it come first: comparing all of many takes long.
         others = (self.seen | set(self.expansion.drafts)) - {draft.name}
         known = sorted(others, key=lambda other: other[:2] != name[:2])
         hint = suggest(name, known[:MAX_COMPARED], "names here")
-        message = f"node '{draft.name}' reads '{name}', which does not exist"
         return Diagnostic("E102", message, where, hint)
 
     # --- levels ----------------------------------------------------------------------------

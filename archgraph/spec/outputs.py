@@ -84,7 +84,8 @@ class Outputs:
         shown = " nor ".join(f"'{name}'" for name in tried)
         missing = f"neither {shown} exists" if len(tried) > 1 else f"{shown} does not exist"
         message = f"there is no output of level {level}: {missing}"
-        hint = suggest(tried[-1], self._at_level(level), f"at level {level}")
+        hint = expansion.why_missing(owner_of(tried[-1]), where)
+        hint = hint or suggest(tried[-1], self._at_level(level), f"at level {level}")
         raise SpecError(Diagnostic("E114", message, where, hint))
 
     def _check_level(self, name: str, level: int, where: Location | None) -> None:

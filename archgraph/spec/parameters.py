@@ -19,7 +19,7 @@ from archgraph.expressions import (
 from archgraph.expressions.template import parse_range
 from archgraph.spec.arguments import Arguments
 from archgraph.spec.documents import Document
-from archgraph.spec.faults import independent
+from archgraph.spec.faults import UNKNOWN_NAME, independent
 from archgraph.spec.forms import expression_of, split_definition
 from archgraph.spec.located import Located
 from archgraph.spec.models import (
@@ -42,7 +42,7 @@ _MAPS = (CHANNELS, INPUT_CHANNELS)
 IMAGE_CHANNELS = 3
 MAX_LEVELS = 32
 MAX_NAMES = 1_000
-_LEVELS_HINT = "levels ascend, from 0 at the finest: 3..7"
+_LEVELS_HINT = f"levels ascend, from 0 at the finest to {MAX_LEVELS - 1}: 3..7"
 _KINDS: Mapping[type[Located], str] = {
     StepParameter: "a step",
     LevelsParameter: "a range",
@@ -144,8 +144,21 @@ class _Binder:
         try:
             step(*args)
         except SpecError as error:
-            self.faults.extend(independent(error.diagnostics, self.failed))
+            found = [self._explained(name, each) for each in error.diagnostics]
+            self.faults.extend(independent(found, self.failed))
             self.failed.update((name, "lo", "hi") if name == LEVELS else (name,))
+
+    def _explained(self, name: str, found: Diagnostic) -> Diagnostic:
+        """A name that is unknown, but declared: it comes after `name`, which needs it."""
+        unknown = UNKNOWN_NAME.match(found.message) if found.code == "E302" else None
+        later = {key.partition("(")[0].strip() for key in self.document.let}
+        if not unknown or unknown[1] not in later.union(self.document.parameters):
+            return found
+        if found.hint.startswith("a function sees"):
+            return found
+        hint = f"'{unknown[1]}' comes later: a value sees what stands above it"
+        hint = "a value sees what stands above it, so not itself" if unknown[1] == name else hint
+        return replace(found, hint=hint)
 
     def _refuse_unknown(self) -> None:
         parameters = {INPUT_CHANNELS, *self.document.parameters}
@@ -331,7 +344,9 @@ class _Binder:
     ) -> Scalar:
         if level in entries:
             return entries[level]
-        message = f"'{INPUT_CHANNELS}' has no value for level {level}"
+        declared = INPUT_CHANNELS in {*self.arguments, *self.document.parameters}
+        name = INPUT_CHANNELS if declared else CHANNELS
+        message = f"'{name}' has no value for level {level}"
         hint = f"it has values for {', '.join(map(str, entries))}"
         raise SpecError(Diagnostic("E113", message, where, hint))
 

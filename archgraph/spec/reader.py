@@ -163,7 +163,7 @@ class _Builder:
         finally:
             self.loader.dispose()
         if not self.found and not documents:
-            self.report("E004", "the file is empty: it holds no document", _Node(0, 0))
+            self.report("E004", "the file is empty: it holds no document", _Node(0, 0), _START)
         if self.found:
             raise SpecError(self.found)
         return documents
@@ -296,7 +296,8 @@ class _Builder:
                 split |= ids
                 whole, text = _Node(parts[0].start, parts[-1].end), self.source.text
                 read = " and ".join(f"'{text[part.start : part.end]}'" for part in parts)
-                hint = f'quote "{text[whole.start : whole.end]}", or move the expression to `let`'
+                hint = f'quote "{text[whole.start : whole.end]}", or write it on a line of its own'
+                hint = _ONE_LOOP if re.match(r"\w+ in ", text[whole.start : whole.end]) else hint
                 self.report("E011", f"YAML split this text at a comma: {read}", whole, hint)
         return split
 
@@ -332,7 +333,10 @@ def _unclosed(node: _Node) -> int:
 
 
 _QUOTE = "if this is meant as text, put it in quotes"
+_ONE_LOOP = "a loop has one range, 'l in 3..5'; loops in loops are groups: {for: ..., nodes: [...]}"
+_START = "a document starts with its kind: `topology: my-neck`; `archgraph new` writes one"
 _INDENT = "the keys of a mapping start in one column, deeper than the key above them"
+_OPEN, _COMMA = "an open bracket is not closed", f"commas separate entries; {_QUOTE}"
 # PyYAML's words -> our message, help; `@` where the place of PyYAML's context says more.
 _SYNTAX = [
     (r"quoted scalar.*unexpected end", "@this quote is never closed", "add the closing quote"),
@@ -342,7 +346,8 @@ _SYNTAX = [
     (r"directive", "@a line that starts with '%' is a directive of YAML", _QUOTE),
     (r"block scalar", "only a comment may follow '|' or '>'", "start the text on the next line"),
     (r"(got|flow node.*) '<(stream|document)", "@this bracket is never closed", "close it"),
-    (r"expected (',' or '.'), but got '(.*)'", "expected {0}, found '{1}'", _QUOTE),
+    (r"expected (',' or '.'), but got '([]}])'", "expected {0}, found '{1}'", _OPEN),
+    (r"expected (',' or '.'), but got '(.*)'", "expected {0}, found '{1}'", _COMMA),
     (r"could not find expected ':'", "@a ':' is missing after this key", _INDENT),
     (r"mapping values are not", "a ':' may not stand here", f"{_QUOTE}; {_INDENT}"),
     (r"mapping keys are not", "a '?' begins a key in YAML", _QUOTE),
@@ -381,6 +386,10 @@ def _syntax_mistake(source: _Source, error: Exception, index: int) -> Diagnostic
             start, end = (source.starts[near] + glued.span(2)[0], source.starts[near] + glued.end())
             what = "a space is missing after the ':'"
             return source.mistake("E003", what, start, end, _spaced(glued))
+    if dash := re.match(r" *-(?=[\w{[])", source.lines[row]):
+        what, hint = "a space is missing after the '-'", "an entry of a list is written `- entry`"
+        start = source.starts[row] + dash.end() - 1
+        return source.mistake("E003", what, start, start + 1, hint)
     for pattern, message, hint in _SYNTAX:
         if found := re.search(pattern, told):
             at = before if message[0] == "@" else at

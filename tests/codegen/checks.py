@@ -163,8 +163,8 @@ def check_equal(case: Case) -> None:
     for training in (True, False):
         torch.manual_seed(1)
         maps = features(graph, spec.image_size)
-        results = [run(network.train(training), maps) for network in (module, interpreter)]
-        compare(*results, f"{training=}")
+        found = run(module.train(training), maps)
+        compare(found, run(interpreter.train(training), maps), f"{training=}")
     maps = features(graph, spec.image_size)
     with torch.no_grad():
         once, twice = module(maps), module(maps)

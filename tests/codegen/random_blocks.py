@@ -203,8 +203,7 @@ class BlockWriter(Choices):
             first, second = body.take(), body.take()
             parts = f"{first}={x}.channels//2 {second}={x}.channels-{x}.channels//2"
             body.lines.append(f"  - {{name: {own}, use: split {parts}, from: {body.always[-1]}}}")
-            listed = [f"{own}.{second}", f"{own}.{first}"]
-            body.add(f"{own}_c", f"use: concat, from: [{', '.join(listed)}]")
+            body.add(f"{own}_c", f"use: concat, from: [{own}.{second}, {own}.{first}]")
         else:
             body.add(own, f"use: {self.kept(x)}{extra}")
 

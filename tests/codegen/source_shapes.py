@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 import re
 
+INITIAL = re.compile(
+    r"(self(\.\w+)*|self\.get_submodule\('[\w.]+'\))\.apply\((he_normal|glorot_uniform|lecun_normal)\)"
+    r"|nn\.init\.constant_\(self\.get_parameter\('[\w.]+\.bias'\), -?[\d.e+-]+\)"
+)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
@@ -33,3 +37,41 @@ def unpacked(node: ast.stmt) -> set[str]:
     (target,) = node.targets
     names = target.elts if isinstance(target, ast.Tuple) else []
     return {name.id for name in names if isinstance(name, ast.Name)}
+
+
+def is_initial(node: ast.stmt) -> bool:
+    """Whether this says how weights start, in one of the two ways in which files say it."""
+    return isinstance(node, ast.Expr) and INITIAL.fullmatch(ast.unparse(node)) is not None
+
+
+def is_key(node: ast.expr) -> bool:
+    """Whether this is the key of a level, as an argument."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(value, str) and NAME.match(value) is not None
+
+
+def is_fact(value: object) -> bool:
+    """Whether this is a number, a tuple of them, or one of these by the name of an output."""
+    if isinstance(value, dict):
+        named = all(isinstance(name, str) and NAME.match(name) for name in value)
+        return named and not any(isinstance(v, dict) or not is_fact(v) for v in value.values())
+    numbers = value if isinstance(value, tuple) else (value,)
+    return all(isinstance(number, int | float) for number in numbers)
+
+
+def bound_names(function: ast.FunctionDef) -> tuple[set[str], set[str]]:
+    """The names that a function binds, and those of them that loops bind."""
+    arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    stored = {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    loops = {
+        name.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.For | ast.comprehension)
+        for name in ast.walk(node.target)
+        if isinstance(name, ast.Name)
+    }
+    return arguments | stored, loops

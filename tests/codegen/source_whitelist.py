@@ -22,7 +22,16 @@ from pathlib import Path
 
 import archgraph.codegen
 from archgraph.spec.names import MODULE_ATTRIBUTES
-from tests.codegen.source_shapes import NAME, is_names, of_self, unpacked
+from tests.codegen.source_shapes import (
+    NAME,
+    bound_names,
+    is_fact,
+    is_initial,
+    is_key,
+    is_names,
+    of_self,
+    unpacked,
+)
 
 NODES = (
     *(ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.ClassDef, ast.FunctionDef),
@@ -80,6 +89,8 @@ TENSOR_ATTRIBUTES = frozenset(
     new_ones new_zeros permute reshape shape sigmoid size softmax split sqrt squeeze sum tanh to
     transpose type_as unflatten unsqueeze view""".split()
 )
+# Of a mapping from level to map.
+MAPPING = frozenset({"items"})
 BASES = frozenset({"nn.Module", "nn.Sequential", "nn.ModuleList", "nn.ModuleDict", "nn.Conv2d"})
 # Texts that say how an operator works.
 WORDS = frozenset(
@@ -129,24 +140,6 @@ def _docstring(body: list[ast.stmt]) -> ast.stmt | None:
     first = body[0] if body else None
     is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     return first if is_text and isinstance(first.value.value, str) else None  # type: ignore[union-attr]
-
-
-def _bound(function: ast.FunctionDef) -> tuple[set[str], set[str]]:
-    """The names that a function binds, and those of them that loops bind."""
-    arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    stored = {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    loops = {
-        name.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.For | ast.comprehension)
-        for name in ast.walk(node.target)
-        if isinstance(name, ast.Name)
-    }
-    return arguments | stored, loops
 
 
 class _Checker:
@@ -221,14 +214,13 @@ class _Checker:
             if names != ["spec_hash"] or not re.fullmatch(r"[0-9a-f]{16,64}", literal):
                 self.note("text of a class attribute", node)
             return
-        numbers = literal if isinstance(literal, tuple) else (literal,)
-        if not all(isinstance(number, int | float) for number in numbers):
+        if not is_fact(literal):
             self.note("value of a class attribute", node)
 
     def _function(self, node: ast.FunctionDef) -> None:
         if node.decorator_list:
             self.note("decorator", node)
-        self.bound, self.loops = _bound(node)
+        self.bound, self.loops = bound_names(node)
         for name in sorted(self.bound):
             if not self._fit(name) and name != "_":
                 self.note(f"name {name!r} bound", node)
@@ -262,6 +254,8 @@ class _Checker:
     # --- statements ------------------------------------------------------------------------
 
     def _statement(self, node: ast.stmt) -> None:
+        if is_initial(node):
+            return
         if not isinstance(node, NODES):
             self.note("statement", node)
         if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call):
@@ -336,7 +330,8 @@ class _Checker:
                 self._expression(child)
             elif isinstance(child, ast.comprehension):
                 for part in (child.target, child.iter, *child.ifs):
-                    self._expression(part)
+                    if not is_names(part):  # the levels of a mapping
+                        self._expression(part)
 
     def _constant(self, node: ast.Constant) -> None:
         value = node.value
@@ -372,7 +367,7 @@ class _Checker:
             and bool(NAME.match(node.attr))
             and node.attr not in MODULE_ATTRIBUTES
         )
-        if not own and node.attr not in TENSOR_ATTRIBUTES:
+        if not own and node.attr not in TENSOR_ATTRIBUTES | MAPPING:
             self.note("attribute", node)
         self._expression(owner)
 
@@ -386,12 +381,13 @@ class _Checker:
             self._expression(function)
         else:
             self.note("call", node)
+        own = of_self(function) or ast.unparse(function) in self.loops
         for argument in [*node.args, *(given.value for given in node.keywords)]:
-            if not is_names(argument):
+            if not is_names(argument) and not (own and is_key(argument)):
                 self._expression(argument)
 
     def _called_name(self, function: ast.Name) -> None:
-        """Classes and functions of the file, a few builtins, and modules that a loop hands out."""
+        """Classes and functions of the file, a few builtins, modules of loops and arguments."""
         name = function.id
         if name == "super" and "super" not in self.bound:
             return

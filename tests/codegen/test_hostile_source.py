@@ -62,6 +62,9 @@ GOOD = {
     },
     "numbers": {"init": "self.n = max(1, round(channels * 0.25)) // 2"},
     "a concatenation": {"forward": "x = torch.cat([x, features[0]], 1)"},
+    "a module that is lent": {
+        "after": "class B(nn.Module):\n    def forward(self, x: Tensor, m: nn.Module) -> Tensor:\n        return m(x)"
+    },
 }
 WRONG = {
     "an import": {"after": "import os"},
@@ -71,6 +74,9 @@ WRONG = {
     "a statement": {"after": "print(1)"},
     "a text as a statement": {"init": '"text"'},
     "an assert": {"forward": "assert x"},
+    "a call of an argument": {
+        "after": "class B(nn.Module):\n    def forward(self, x: Tensor, m: Tensor) -> Tensor:\n        return m(x)"
+    },
     "a global": {"forward": "global x1"},
     "a while": {"forward": "while x:\n    del x"},
     "a with": {"forward": "with x:\n    del x"},

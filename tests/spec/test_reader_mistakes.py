@@ -164,7 +164,7 @@ RENDERED = [
         "f.yaml:2:17: error[E003]: expected ',' or ']', found '}'\n"
         "  2 |   - {from: [a, b}\n"
         "    |                 ^\n"
-        "  help: if this is meant as text, put it in quotes",
+        "  help: an open bracket is not closed",
     ),
     (
         "a: [1, 2",
@@ -241,7 +241,7 @@ RENDERED = [
         "f.yaml:1:17: error[E011]: YAML split this text at a comma: 'max(1' and 'floor(c * se))'\n"
         "  1 | let: {channels: max(1, floor(c * se)), d: 1}\n"
         "    |                 ^^^^^^^^^^^^^^^^^^^^^\n"
-        '  help: quote "max(1, floor(c * se))", or move the expression to `let`',
+        '  help: quote "max(1, floor(c * se))", or write it on a line of its own',
     ),
     (
         b"a: x\xff",

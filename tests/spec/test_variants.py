@@ -204,7 +204,7 @@ def only(found: list[Diagnostic]) -> str:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("{map: {3: 8, 4: 8}}", "E113 2:54 'in_channels' has no value for level 5"),
+        ("{map: {3: 8, 4: 8}}", "E113 2:54 'channels' has no value for level 5"),
         (
             "{map: {three: 8}}",
             "E302 2:55 unknown name 'three'",

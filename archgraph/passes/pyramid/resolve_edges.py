@@ -86,6 +86,9 @@ def _check_levels(node: Node, edge: Edge, carried: Carried, x: FeatureType) -> N
     if steps:
         chain = ", ".join(step.text for step in steps)
         message += f", and '{role}: {chain}' reaches level {carried.result.level}"
+        place, here = steps[0].location, edge.location or node.location
+        if place and here and place.file != here.file:
+            message += f" ({place.file}:{place.line})"
         hint = f"'distance' and 'scale' are known in '{role}', e.g. stride=scale"
     else:
         message += f", and the edge says nothing about '{role}'"
