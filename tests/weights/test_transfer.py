@@ -237,6 +237,12 @@ def test_one_tensor_is_enough(change: Mapping[str, Tensor | None], said: str) ->
     assert not Path("a.safetensors").exists()
 
 
+def test_a_tensor_that_shows_one_number_a_trillion_times() -> None:
+    given = {**state_of(network()), "backbone.stem.conv.weight": torch.ones(1).expand(1 << 40)}
+    with pytest.raises(WeightsError, match=re.escape("is [1099511627776], not [32, 3, 3, 3]")):
+        import_weights(saved(given), network(), Path("a.safetensors"), {})
+
+
 def test_our_name_in_a_file_of_others_is_too_many() -> None:
     given = {**state_of(network(), "effdet"), "neck.cells.0.td6.fuse.weight": torch.ones(2)}
     with pytest.raises(WeightsError, match=r"1 tensor is too many: neck"):
