@@ -20,7 +20,7 @@ from archgraph.ir.block import (
 from archgraph.ir.graph import MAX_NODES, Edge, EdgeSteps, Graph, Node, Scope, Template
 from archgraph.ir.hoist import hoisted
 from archgraph.ir.settings import INITS, PADDINGS, ROOT_SETTINGS, Settings
-from archgraph.ir.text import print_graph
+from archgraph.ir.text import fingerprint, print_graph
 from archgraph.ir.text_parser import parse_graph
 from archgraph.ir.types import GLOBAL, FeatureType, Stage
 from archgraph.ir.verify import verify
@@ -50,6 +50,7 @@ __all__ = [
     "Stage",
     "Template",
     "Variant",
+    "fingerprint",
     "hoisted",
     "parse_graph",
     "print_graph",

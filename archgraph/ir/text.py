@@ -17,6 +17,7 @@ say is not part of the form.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -52,6 +53,15 @@ def print_graph(graph: Graph) -> str:
     results = ", ".join(f"{label}={name}" for label, name in graph.outputs.items())
     lines.append(f"  return {results}")
     return "\n".join(lines) + "\n"
+
+
+def fingerprint(graph: Graph) -> str:
+    """A short text that two graphs share when they are the same network.
+
+    Places and hints may change without the network changing.
+    """
+    text = re.sub(r"\s+# .*|  template .*\n", "", print_graph(graph))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _types(graph: Graph) -> Mapping[str, FeatureType]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archgraph.ir import Graph
+from archgraph.ir import Graph, fingerprint
 from archgraph.weights.checkpoint import Weights, read_weights
 from archgraph.weights.effdet import predictor_of
 from archgraph.weights.files import write_safetensors, write_torch
@@ -88,7 +88,12 @@ def import_weights(
         WeightsError: E430 to E433, it is no file of weights, or does not fit; nothing is written.
     """
     tensors, found = _converted(read_weights(path, averaged=averaged), network)
-    metadata = {**origin, "names": found.names, "left_out": list(found.left_out)}
+    metadata = {
+        **origin,
+        "spec_hash": fingerprint(network.graph),
+        "names": found.names,
+        "left_out": list(found.left_out),
+    }
     write_safetensors(output, tensors, metadata)
     return found
 

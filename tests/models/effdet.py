@@ -23,7 +23,7 @@ from tests.weights.support import names, network
 # How a neck of effdet is chosen here.
 CHANGES: Mapping[str, Mapping[str, str]] = {
     "bifpn_attn": {"fuse": "softmax"},
-    "pan_fa": {"neck": "panet"},
+    "pan_fa": {"neck": "stacked-panet"},
 }
 
 

@@ -115,8 +115,9 @@ def test_what_is_no_file() -> None:
 def test_files_of_ours_have_the_same_bytes_every_time() -> None:
     tensors = {name: torch.randn(3, 2) for name in "dbca"}
     metadata = {"model": "m", "variant": "d0", "names": "effdet", "left_out": ["x"]}
-    for name in ("one", "two"):
-        write_safetensors(Path(f"{name}.safetensors"), tensors, dict(reversed(metadata.items())))
+    other = dict(reversed(metadata.items()))
+    for name, said in (("one", metadata), ("two", other)):
+        write_safetensors(Path(f"{name}.safetensors"), tensors, said)
         write_torch(Path(f"{name}.pth"), tensors)
     assert Path("one.safetensors").read_bytes() == Path("two.safetensors").read_bytes()
     assert Path("one.pth").read_bytes() == Path("two.pth").read_bytes()

@@ -68,7 +68,9 @@ def test_a_round_trip_changes_nothing(scheme: str, suffix: str) -> None:
 def test_a_file_of_ours_says_what_it_is() -> None:
     origin = {"model": "efficientdet", "variant": "d0"}
     import_weights(saved(state_of(network(), "effdet")), network(), Path("a.safetensors"), origin)
-    assert read_weights("a.safetensors").metadata == {**origin, "names": "effdet", "left_out": []}
+    found = dict(read_weights("a.safetensors").metadata)
+    assert found.pop("spec_hash") == vars(type(built()))["spec_hash"]
+    assert found == {**origin, "names": "effdet", "left_out": []}
 
 
 def test_either_order_of_the_norms_gives_the_same() -> None:
@@ -95,6 +97,25 @@ def test_a_file_of_effdet_fills_a_module(module: nn.Module) -> None:
     assert (found.tensors, found.names, found.notes) == (784, "effdet", ())
     theirs = names(network(), "effdet")
     assert same({theirs[n]: t for n, t in module.state_dict().items()}, given)
+
+
+def test_a_module_is_built_with_weights() -> None:
+    file = saved(state_of(network(), "effdet"))
+    module = archgraph.build("efficientdet", variant="d0", weights=file)
+    assert same(module.state_dict(), state_of(network()))
+
+
+def test_what_build_has_no_weights_for_is_warned_of() -> None:
+    file = saved(state_of(network()))
+    with pytest.warns(UserWarning, match="'classes.predict.pointwise' keeps its initial weights"):
+        module = archgraph.build("efficientdet", variant="d0", classes=20, weights=Path(file))
+    state, wanted = module.state_dict(), state_of(network())
+    assert {name for name in state if not torch.equal(state[name], wanted[name])} == {
+        "classes.predict.pointwise.weight",
+        "classes.predict.pointwise.bias",
+    }
+    with pytest.raises(WeightsError, match="E432"):
+        archgraph.build("efficientdet", variant="d1", weights=file)
 
 
 def test_numbers_of_another_precision_fill_a_module(module: nn.Module) -> None:
@@ -214,6 +235,12 @@ def test_one_tensor_is_enough(change: Mapping[str, Tensor | None], said: str) ->
     with pytest.raises(WeightsError, match=re.escape(said)):
         import_weights(file, network(), Path("a.safetensors"), {})
     assert not Path("a.safetensors").exists()
+
+
+def test_a_tensor_that_shows_one_number_a_trillion_times() -> None:
+    given = {**state_of(network()), "backbone.stem.conv.weight": torch.ones(1).expand(1 << 40)}
+    with pytest.raises(WeightsError, match=re.escape("is [1099511627776], not [32, 3, 3, 3]")):
+        import_weights(saved(given), network(), Path("a.safetensors"), {})
 
 
 def test_our_name_in_a_file_of_others_is_too_many() -> None:
