@@ -26,7 +26,7 @@ class Context:
     Attributes:
         parameters: what a constructor may be given without inventing it, in order: the channels
             of inputs, the block's declared arguments, the channels of the output.
-        declared: whether the block declares arguments; a node of a pyramid does not.
+        declared: whether a block of the spec says what it takes; a node of a pyramid does not.
         entering: which parameter is the width of which input.
     """
 
@@ -38,7 +38,7 @@ class Context:
         self.expressions = dict(template.expressions) if template else {}
         self.defaults = dict(template.defaults) if template else {}
         self.arguments = [dict(instance.scope.arguments) for instance in self.instances]
-        self.declared = bool(self.arguments[0]) or bool(self.defaults)
+        self.declared = bool(self.arguments[0]) or template is not None
         self.inputs = input_names(group, outlined)
         self.entering: dict[str, int] = {}
         self.parameters: dict[str, Parameter] = {}

@@ -261,3 +261,18 @@ outputs: o<l>""",
     text = text_of(graph)
     assert "class ONode(nn.Module)" in text
     assert "class O5(nn.Module)" in text or "class ONodeOf1(nn.Module)" in text
+
+
+def test_a_block_that_keeps_its_width_takes_one_width(tmp_path: Path) -> None:
+    graph = compiled(
+        tmp_path,
+        """topology: net
+parameters: {levels: {levels: 3..4}, channels: 8, in_channels: [8, 16]}
+nodes: [{for: l in lo..hi, name: a<l>, use: residual, from: in<l>}]
+outputs: a<l>""",
+    )
+    text = text_of(graph)
+    residual = class_of(text, "Residual")
+    assert "def __init__(self, in_channels: int) -> None:" in residual
+    assert "ConvNormAct(in_channels, in_channels, kernel=3)" in residual
+    assert "self.a4 = Residual(16)" in text
