@@ -53,6 +53,7 @@ from archgraph.spec import (
 )
 
 _NUMBER, _QUOTED = re.compile(r"\d+"), re.compile(r"'[^']*'")
+_MORE = re.compile(r" \(and (\d+) more like it\)\Z")
 
 
 @dataclass(frozen=True)
@@ -200,13 +201,17 @@ def merged(found: Iterable[Diagnostic]) -> list[Diagnostic]:
     """
     groups: dict[tuple[object, ...], list[Diagnostic]] = {}
     for d in dict.fromkeys(found):
-        said = _NUMBER.sub("#", d.hint or _QUOTED.sub("'#'", d.message))
+        said = _NUMBER.sub("#", d.hint or _QUOTED.sub("'#'", _MORE.sub("", d.message)))
         span = (d.location, d.location.end_column) if d.location else d
         groups.setdefault((d.code, span, said), []).append(d)
     merged: list[Diagnostic] = []
-    for first, *more in groups.values():
-        message = f"{first.message} (and {len(more)} more like it)" if more else first.message
-        merged.append(replace(first, message=message))
+    for same in groups.values():
+        # What was merged under one variant is merged again with that of the next.
+        told = [_MORE.search(d.message) for d in same]
+        more = max(len(same) - 1, *(int(match[1]) if match else 0 for match in told))
+        message = _MORE.sub("", same[0].message)
+        message += f" (and {more} more like it)" if more else ""
+        merged.append(replace(same[0], message=message))
     return merged
 
 

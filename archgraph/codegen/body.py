@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from archgraph.codegen.access import LEVEL, Access
@@ -23,7 +23,7 @@ from archgraph.codegen.statement import Statement, grouped, place, shown_path, t
 # The steps of a chain that leaves the input of a block alone.
 CHAIN = "y"
 # Functions whose results Python's types know; of a module's call they know nothing.
-TYPED = re.compile(r"(F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid)\(")
+TYPED = re.compile(r"F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid")
 
 
 class Body:
@@ -99,9 +99,15 @@ class Body:
         return self.statements, outputs
 
     def _is_tensor(self, expression: str) -> bool:
-        """Whether Python knows that an expression is a Tensor."""
-        left = re.match(r"(\w+) [+*] ", expression)
-        return bool(TYPED.match(expression)) or (left is not None and left[1] in self.inputs)
+        """Whether a type checker knows that an expression is a Tensor; what modules give is Any."""
+        known, seen = set(self.inputs), set(self.inputs)
+        for each in self.statements:
+            target, _, text = each.text.partition(" = ")
+            first = not seen.issuperset(each.targets)  # what a name is first, it stays
+            if first and each.targets == (target,) and not each.depth and _is_typed(text, known):
+                known.add(target)
+            seen.update(each.targets)
+        return _is_typed(expression, known)
 
     # --- one statement ---------------------------------------------------------------------
 
@@ -368,3 +374,12 @@ class Body:
             return f"(N, {channels}, 1, 1)"
         size = f"H/{type_.stride}, W/{type_.stride}" if type_.stride > 1 else "H, W"
         return f"P{type_.level}: (N, {channels}, {size})"
+
+
+def _is_typed(expression: str, known: Set[str]) -> bool:
+    """Whether an expression is a Tensor if `known` are: a call that says so, or a sum of such."""
+    bare, count = expression, 1
+    while count:  # arguments of calls say nothing of their results
+        bare, count = re.subn(r"\([^()]*\)", "", bare)
+    terms = re.split(r" [+*] ", bare)
+    return all(term in known or TYPED.fullmatch(term) for term in terms)

@@ -26,7 +26,7 @@ class Context:
     Attributes:
         parameters: what a constructor may be given without inventing it, in order: the channels
             of inputs, the block's declared arguments, the channels of the output.
-        declared: whether the block declares arguments; a node of a pyramid does not.
+        declared: whether a block of the spec says what it takes; a node of a pyramid does not.
         entering: which parameter is the width of which input.
     """
 
@@ -38,7 +38,7 @@ class Context:
         self.expressions = dict(template.expressions) if template else {}
         self.defaults = dict(template.defaults) if template else {}
         self.arguments = [dict(instance.scope.arguments) for instance in self.instances]
-        self.declared = bool(self.arguments[0]) or bool(self.defaults)
+        self.declared = bool(self.arguments[0]) or template is not None
         self.inputs = input_names(group, outlined)
         self.entering: dict[str, int] = {}
         self.parameters: dict[str, Parameter] = {}
@@ -128,7 +128,9 @@ class Context:
     def _python_names(self) -> Mapping[str, str]:
         names = {name: name for name in self.parameters if name in self.arguments[0]}
         for parameter, k in self.entering.items():
-            names[f"{self.inputs[k]}.channels"] = parameter
+            spoken = {list(instance.inputs.values())[k] for instance in self.instances}
+            for name in (self.inputs[k], *(spoken if len(spoken) == 1 else ())):
+                names[f"{name}.channels"] = parameter
         return names
 
     def _evaluation_names(self) -> list[dict[str, Value]]:
@@ -138,8 +140,10 @@ class Context:
 
     def _row(self, k: int) -> dict[str, Value]:
         row: dict[str, Value] = dict(self.arguments[k])
-        for name, value in zip(self.inputs, self.instances[k].inputs, strict=True):
+        for name, (value, spoken) in zip(
+            self.inputs, self.instances[k].inputs.items(), strict=True
+        ):
             if not value.startswith(BORROWED):
                 found = self.types[value]
-                row[name] = {"channels": found.channels, "level": found.level}
+                row[name] = row[spoken] = {"channels": found.channels, "level": found.level}
         return row

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 # Names that generated code says.
 IMPORTED = frozenset({"Tensor", "F", "Any", "nn"})
-SAID = frozenset("_ float int list range tuple bool math min max abs round str".split())
+SAID = frozenset(["_", "math"])
+NODE = "Node"
+# Names that readers take for something else: what Python has built in, and letters like digits.
+MISLEADING = frozenset(dir(builtins)) | frozenset("lOI")
 
 
 def taken_names() -> frozenset[str]:
@@ -29,7 +32,7 @@ def taken_names() -> frozenset[str]:
 
 def reserved_parameters() -> frozenset[str]:
     """Names that no parameter may take: generated code says them, or every module has them."""
-    return (RESERVED | SAID | taken_names()) - {"channels", "in_channels"}
+    return (RESERVED | SAID | MISLEADING | taken_names()) - {"channels", "in_channels"}
 
 
 def camel(name: str) -> str:
@@ -60,10 +63,17 @@ def name_classes(groups: Sequence[ModuleClass]) -> None:
 def _base_name(group: ModuleClass) -> str:
     scope = group.instance.scope
     name = camel(scope.block)
+    if len(name) == 1 and scope.path:  # a letter tells nothing: `t4` is a TNode
+        name += NODE if _last(scope.path).startswith(scope.block) else "Block"
     if scope.block == "edge" and scope.path:
         # An edge is called after what happens on it: Project, ProjectUp.
         name = camel("-".join(roles(group)))
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"Module{name}"
+
+
+def _last(path: str) -> str:
+    """The last segment of a path."""
+    return path.rpartition(".")[2]
 
 
 def roles(group: ModuleClass) -> list[str]:
@@ -96,7 +106,7 @@ def _places(base: str, group: ModuleClass) -> list[str]:
         return []
     last = own.pop()
     place = camel(last)
-    options = [place if place.startswith(base) else base + place]
+    options = [place if place.startswith(base.removesuffix(NODE)) else base + place]
     options.append(camel(re.sub(r"s\.(\d+)", r"-\1", group.modules[0])))
     return options
 
@@ -105,7 +115,7 @@ def plain_name(name: str) -> str:
     """A name that a variable can have: no number, no word of Python, nothing that is taken."""
     if name[:1].isdigit() or not name.isidentifier():
         name = f"x{name}" if f"x{name}".isidentifier() else "x"
-    taken = name in taken_names() or name in ("self", "torch", "math", "super", "features")
+    taken = name in taken_names() | MISLEADING or name in ("self", "torch", "math", "features")
     return f"{name}_" if taken or keyword.iskeyword(name) else name
 
 

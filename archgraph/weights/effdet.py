@@ -64,7 +64,7 @@ def effdet_names(graph: Graph, *, level_first: bool = False) -> dict[str, str]:
     Raises:
         WeightsError: E433, effdet has no such network.
     """
-    detector = read_detector(graph)
+    detector = _read_detector(graph)
     every = holders(graph)
     inner = [holder for holder in every if holder.segments[0] == BACKBONE]
     names = {
@@ -86,7 +86,7 @@ def effdet_names(graph: Graph, *, level_first: bool = False) -> dict[str, str]:
     return {f"{h.path}.{t}": names[f"{h.path}.{t}"] for h in every for t in h.shapes}
 
 
-def read_detector(graph: Graph) -> Detector:
+def _read_detector(graph: Graph) -> Detector:
     """What the names depend on.
 
     Raises:
@@ -141,23 +141,32 @@ def _made(graph: Graph) -> dict[str, int]:
 
 def _module(detector: Detector, path: Sequence[str], level_first: bool) -> str | None:
     """The name of a module outside the backbone, or None."""
+    if path[0] in detector.heads:
+        inner = _in_head(detector, path[1:], level_first)
+        return inner and f"{detector.heads[path[0]]}.{inner}"
     match list(path):
-        case [neck, "cells", number, node, *rest]:
+        case [neck, "cells", number, node, *rest] if f"{neck}.cells.{number}" in detector.cells:
             cell = detector.cells[f"{neck}.cells.{number}"]
             inner = _in_node(cell, rest)
             return inner and f"fpn.cell.{number}.fnode.{cell.nodes.index(node)}.{inner}"
         case [extra, node, "inputs", _, "project", part] if part in _PROJECT:
             return f"fpn.resample.{detector.made[f'{extra}.{node}']}.conv.{_PROJECT[part]}"
-        case [head, "tower", repetition, "norm", key] if head in detector.heads:
+    return None
+
+
+def _in_head(detector: Detector, path: Sequence[str], level_first: bool) -> str | None:
+    """The name inside a head."""
+    match list(path):
+        case ["tower", repetition, "norm", key] if key in detector.levels:
             level = detector.levels.index(key)
             order = f"{level}.{repetition}" if level_first else f"{repetition}.{level}.bn"
-            return f"{detector.heads[head]}.bn_rep.{order}"
-        case [head, "tower", repetition, part] if head in detector.heads and part in _CONVS:
-            return f"{detector.heads[head]}.conv_rep.{repetition}.{_CONVS[part]}"
-        case [head, "predict", part] if head in detector.heads and part in _CONVS:
-            return f"{detector.heads[head]}.predict.{_CONVS[part]}"
-        case [head, "predict"] if head in detector.heads:
-            return f"{detector.heads[head]}.predict.conv"
+            return f"bn_rep.{order}"
+        case ["tower", repetition, part] if part in _CONVS:
+            return f"conv_rep.{repetition}.{_CONVS[part]}"
+        case ["predict", part] if part in _CONVS:
+            return f"predict.{_CONVS[part]}"
+        case ["predict"]:
+            return "predict.conv"
     return None
 
 

@@ -29,7 +29,6 @@ ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 METADATA = "archgraph"
 # An archive that unpacks to more than so many times its size was not written by torch.
 MOST_UNPACKED = 8
-SUFFIXES = (".safetensors", ".pth", ".pt")
 _FORBIDDEN = re.compile(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL) (\S+)")
 
 

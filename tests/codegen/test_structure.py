@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 from pathlib import Path
 
 from archgraph.compiler import arguments_from_python, compile_spec
@@ -70,6 +72,25 @@ nodes:
   - {name: first, use: conv-norm channels=channels}
   - {name: again, use: conv-norm channels=channels, share: first}
   - {name: sum, use: add, from: [first, again]}
+---
+block: misleading
+inputs: [input, object]
+parameters: {filter: 8, hash: 3}
+outputs: {min: dir, max: range}
+nodes:
+  - {name: map, use: conv kernel=hash channels=filter, from: input}
+  - {name: map_, use: conv channels=input.channels*2, from: input}
+  - {name: sum, use: add, from: [map, object]}
+  - {name: dir, use: add, from: [sum, map]}
+  - {name: range, use: multiply, from: [sum, dir]}
+  - {name: l, use: concat, from: [range, map_]}
+---
+block: sums
+nodes:
+  - {name: gate, use: sigmoid}
+  - {name: scaled, use: multiply, from: [x, gate]}
+  - {name: conv, use: conv channels=x.channels}
+  - {name: total, use: add, from: [x, conv, scaled]}
 """
 
 
@@ -180,3 +201,78 @@ def test_edges_of_other_names_share_a_class() -> None:
     ]
     assert text.count("\nclass Td") == 1
     assert "Project(in_l_channels, channels)\n                if in_l_channels != channels" in text
+
+
+def test_variables_and_parameters_hide_nothing_of_python(tmp_path: Path) -> None:
+    """Attributes keep the names of the spec, since they are keys of the state dict."""
+    graph = compiled(
+        tmp_path,
+        """topology: net
+parameters: {levels: {levels: 3..4}, channels: 8}
+nodes:
+  - {for: l in lo..hi, name: wide<l>, use: conv channels=l+5, from: in<l>}
+  - for: l in lo..hi
+    name: all<l>
+    use: misleading filter=l+5 hash=2*l-3
+    from: {input: in<l>, object: wide<l>}
+  - {name: O, level: 3, use: add, from: [all3.min, all3.max]}
+  - {name: list, level: 4, use: add, from: [all4.min, all4.max]}
+outputs: {3: O, 4: list}""",
+    )
+    text = text_of(graph)
+    misleading = class_of(text, "Misleading")
+    assert "def forward(self, input_: Tensor, object_: Tensor)" in misleading
+    assert "map_ = self.map(input_)" in misleading
+    assert "O_ = " in text and "list_ = " in text
+    tree = ast.parse(text)
+    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    variables = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    assert (arguments | variables) & ({*dir(builtins), "l", "O", "I"} - {"_"}) == set()
+
+
+def test_a_sum_is_returned_where_a_type_checker_knows_it(tmp_path: Path) -> None:
+    """What a module gives is Any to a type checker, and so is a sum with it."""
+    graph = compiled(
+        tmp_path,
+        """topology: net
+parameters: {levels: {levels: 3..3}, channels: 8}
+nodes: [{name: a, use: sums, from: in3}, {name: b, use: gate, from: {gate: a, gated: in3}}]
+outputs: {3: b}""",
+    )
+    text = text_of(graph)
+    assert "x = x + conv + scaled\n        return x" in class_of(text, "Sums")
+    assert "return gate + scaled" in class_of(text, "Gate")
+
+
+def test_a_letter_is_no_name_of_a_class(tmp_path: Path) -> None:
+    graph = compiled(
+        tmp_path,
+        """topology: net
+parameters: {levels: {levels: 3..5}, channels: 8}
+defaults: {node: {fuse: sum, block: conv-norm}, edge: {up: resize}}
+nodes:
+  - {for: l in hi downto lo, name: o<l>, from: [in<l>, maybe o<l+1>]}
+outputs: o<l>""",
+    )
+    text = text_of(graph)
+    assert "class ONode(nn.Module)" in text
+    assert "class O5(nn.Module)" in text or "class ONodeOf1(nn.Module)" in text
+
+
+def test_a_block_that_keeps_its_width_takes_one_width(tmp_path: Path) -> None:
+    graph = compiled(
+        tmp_path,
+        """topology: net
+parameters: {levels: {levels: 3..4}, channels: 8, in_channels: [8, 16]}
+nodes: [{for: l in lo..hi, name: a<l>, use: residual, from: in<l>}]
+outputs: a<l>""",
+    )
+    text = text_of(graph)
+    residual = class_of(text, "Residual")
+    assert "def __init__(self, in_channels: int) -> None:" in residual
+    assert "ConvNormAct(in_channels, in_channels, kernel=3)" in residual
+    assert "self.a4 = Residual(16)" in text

@@ -216,6 +216,10 @@ CASES = {
               - {name: x, use: gate, from: {gated: {from: b, up: resize}, gate: a}}
         """,
     ),
+    "comments above a key that comes to stand beside the dash": (
+        "topology: t\nnodes:\n- name: a  # 1\n  # 2\n\n  # 3\n  for: l in lo..hi\n",
+        "topology: t\nnodes:\n  # 2\n\n  # 3\n  - for: l in lo..hi\n    name: a  # 1\n",
+    ),
 }
 
 

@@ -134,6 +134,8 @@ def test_networks_that_others_do_not_have() -> None:
         names(neck, "effdet")
     with pytest.raises(WeightsError, match=r"E433.*timm has no name for 'cells.0.td6"):
         names(neck, "timm")
+    with pytest.raises(WeightsError, match=r"E433.*effdet has no name for 'neck.lat5"):
+        names(network("retinanet", ""), "effdet")
     with pytest.raises(WeightsError, match=r"E433.*'efficientnet' is no detector"):
         names(network("efficientnet", "b0"), "effdet")
 

@@ -89,7 +89,9 @@ class _Layout:
         above = [INDENT * depth + beside.text] if beside else []
         if anchor:
             return [*above, f"{head}{anchor}", *lines]
-        return [*above, f"{head} {lines[0].lstrip()}", *lines[1:]]
+        first = next(k for k, line in enumerate(lines) if line.lstrip()[:1] not in ("", "#"))
+        above += [line.removeprefix(INDENT) for line in lines[:first]]  # they stood above a key
+        return [*above, f"{head} {lines[first].lstrip()}", *lines[first + 1 :]]
 
     def lines_of(self, entry: Entry, line: str) -> list[str] | None:
         """A text that has several lines, or is too long for one; None for everything else."""
