@@ -144,6 +144,15 @@ BACKBONE = [f"backbone.p{level}" for level in range(3, 6)]
 CLASSES = [f"classes.p{level}" for level in range(3, 8)]
 
 
+def test_captions_stand_above_the_highest_arc_that_there_may_be() -> None:
+    root = ET.fromstring(figure("efficientdet"))
+    _, top, _, _ = boxes(root)["extra.p7"]
+    highest = top - style.LANE_FIRST - (style.LANES - 1) * style.LANE_PITCH
+    captions = [e for e in root.iter(f"{SVG}text") if e.text == "detection-head"]
+    assert len(captions) == 2
+    assert all(float(e.get("y", "")) + 3 < highest for e in captions)
+
+
 def test_what_enters_a_backbone_ends_at_its_box() -> None:
     root = ET.fromstring(figure("efficientdet"))
     _, _, _, bottom = boxes(root)["backbone.p3"]
