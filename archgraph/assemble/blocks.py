@@ -20,6 +20,7 @@ from archgraph.ir.signature import (
     BUILTIN_NAMES,
     FUSIONS,
     INHERITED,
+    VARIANT,
     argument_kinds,
     name_hint,
     unknown_argument,
@@ -196,7 +197,7 @@ class Blocks:
             return step
         arguments = [
             replace(a, text=self.word(a.text, a.location or step.location, chain))
-            if kinds and kinds.get(a.key) == WORD
+            if kinds and kinds.get(a.key) == WORD and a.key != VARIANT
             else a
             for a in step.arguments
         ]

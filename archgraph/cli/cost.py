@@ -185,7 +185,7 @@ def _print_family(spec: str, members: Sequence[Member], as_json: bool) -> None:
         write(json.dumps(result, indent=2) + "\n")
         return
     numbers = ("image", "parameters", "MACs", "elementwise", "activations")
-    docs = ["says of itself"] if any(member.doc for member in members) else []
+    docs = ["doc"] if any(member.doc for member in members) else []
     table = new_table("variant", *numbers, *docs, right=numbers)
     for member in members:
         doc = [member.doc] if docs else []

@@ -64,7 +64,8 @@ def draw(
         check_output(output, ".svg", "a figure")
     compilation = compile_spec(spec, arguments, make_library(search), variant)
     print_diagnostics(compilation.warnings, stderr=True)
-    figure = draw_svg(graph_at(compilation, GraphStage(stage)), title=compilation.name)
+    title = f"{compilation.name} {variant}".rstrip()
+    figure = draw_svg(graph_at(compilation, GraphStage(stage)), title)
     write_result(output or Path(f"{compilation.name}.svg"), figure)
 
 

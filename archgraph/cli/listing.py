@@ -33,8 +33,8 @@ def list_names(
         str,
         typer.Argument(
             metavar="GROUP|NAME",
-            help="blocks, topologies, fusions, operators, passes, activations or settings;"
-            " a name, for what it takes; or a file, for its documents.",
+            help="blocks, backbones, topologies, models, fusions, operators, passes, activations"
+            " or settings; a name, for what it takes; or a file, for its documents.",
             show_default=False,
         ),
     ] = "",

@@ -30,6 +30,7 @@ from archgraph.cli import (
     passes,
     schema,
     show,
+    variants,
 )
 from archgraph.cli.output import print_diagnostics, write
 from archgraph.errors import ArchgraphError, Diagnostic, InputOutputError
@@ -61,6 +62,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "show": show,
     "passes": passes,
     "cost": cost,
+    "variants": variants,
     "draw": draw,
     "emit": emit,
     "import-weights": import_weights,

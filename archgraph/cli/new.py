@@ -18,6 +18,8 @@ EXAMPLES = """
 [bold]Examples[/]
   archgraph new topology my-neck
   archgraph new block my-block -o blocks.yaml
+  archgraph new backbone my-backbone
+  archgraph new model my-detector
   archgraph new topology my-neck -o -
 """
 
@@ -27,6 +29,8 @@ class Kind(StrEnum):
 
     TOPOLOGY = "topology"
     BLOCK = "block"
+    BACKBONE = "backbone"
+    MODEL = "model"
 
 
 _TOPOLOGY = Template("""\
@@ -74,7 +78,64 @@ nodes:
   # Where `when` is false the node does not exist, and the result is the node before it.
   - {name: total, when: channels == x.channels, use: add, from: [x, widen]}
 """)
-_SCAFFOLDS = {Kind.TOPOLOGY: _TOPOLOGY, Kind.BLOCK: _BLOCK}
+_BACKBONE = Template("""\
+# `archgraph check $file` finds mistakes, `archgraph show $file --summary` counts its stages.
+# A model beside this file uses the backbone by its name: `use: $name width=32`.
+backbone: $name
+doc: Inverted residuals in three stages.
+# Every use sets these: archgraph cost $file --set width=32
+parameters: {width: 16, depth: 1}
+# Named sets of parameters: archgraph cost $file --variant large
+variants:
+  large: {width: 32, depth: 2}
+# What the blocks inherit: activation, norm, padding, and how weights are drawn before training.
+settings: {act: silu, init: he-normal}
+# Stages stand in the order of execution; each reads the one before it. The first of the repeated
+# blocks halves the size. `archgraph list blocks` has more blocks.
+nodes:
+  - {name: stem, use: conv-norm-act channels=width kernel=3 stride=2}
+  - {name: stage2, use: mbconv channels=2*width expand=4, repeat: depth, first: {stride: 2}}
+  - {name: stage3, use: mbconv channels=4*width expand=4, repeat: depth, first: {stride: 2}}
+  - {name: stage4, use: mbconv channels=8*width expand=4, repeat: depth, first: {stride: 2}}
+# Level 3 is the image halved three times.
+outputs: {2: stage2, 3: stage3, 4: stage4}
+""")
+_MODEL = Template("""\
+# `archgraph check $file` finds mistakes, `archgraph show $file --summary` counts its sections,
+# `archgraph draw $file` draws it, `archgraph emit $file -o $module.py` prints it as PyTorch.
+model: $name
+doc: A one-stage detector.
+# What may be set from outside: archgraph check $file --set classes=20 --set neck=panet
+parameters:
+  classes: 80
+  anchors: 9
+  width: 64
+  backbone: {step: efficientnet variant=b0}
+  neck: {step: bifpn cells=3}
+# The size of image that it is meant for.
+let:
+  image_size: 512
+settings: {act: silu, init: glorot-uniform}
+# Every node makes a pyramid, a value for each level, from that of the node before it or of `from`.
+nodes:
+  - {name: backbone, use: <backbone>}
+  # Levels 3 to 5 as they are, and two coarser ones.
+  - {name: extra, use: pooled-levels levels=3..5 top=7 channels=width}
+  - {name: neck, use: <neck> levels=3..7 channels=width}
+  # A block is used on every level. Here all levels share its weights, but not its norms.
+  - name: classes
+    use: detection-head outputs=anchors*classes prior=0.01
+    share: levels
+    own: [norm]
+  - {name: boxes, use: detection-head outputs=4*anchors, from: neck, share: levels, own: [norm]}
+outputs: [classes, boxes]
+""")
+_SCAFFOLDS = {
+    Kind.TOPOLOGY: _TOPOLOGY,
+    Kind.BLOCK: _BLOCK,
+    Kind.BACKBONE: _BACKBONE,
+    Kind.MODEL: _MODEL,
+}
 
 
 def new(
@@ -128,7 +189,7 @@ def _check_name(kind: Kind, name: str) -> None:
     hint = ""
     if not DOCUMENT_NAME.match(name):
         hint = "names of documents are letters, digits, '-' and '_', and start with a letter"
-    elif kind is Kind.BLOCK and name in BUILTIN_NAMES:
+    elif kind in (Kind.BLOCK, Kind.BACKBONE) and name in BUILTIN_NAMES:
         hint = f"'{name}' is built in, and found before every block; choose another"
     if hint:
         raise UsageError(Diagnostic("E105", f"'{name}' cannot name a {kind}", None, hint))

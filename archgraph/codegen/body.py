@@ -171,7 +171,7 @@ class Body:
 
     def _insert(self, text: str, mark: str, operand: str) -> str:
         """Put an operand in its place, in brackets where it would otherwise come apart."""
-        if is_atom(operand):
+        if is_atom(operand) or text == mark:
             return text.replace(mark, operand)
         between = re.compile(rf"(?<=[(]){mark}(?=[,)])|(?<=, ){mark}(?=[,)])")
         return between.sub(lambda _: operand, text).replace(mark, f"({operand})")

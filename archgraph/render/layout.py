@@ -8,7 +8,10 @@ the one before it. A top-down path is one sweep and one column, as people draw i
     2. The last node of a sweep that starts the next sweep, in the other direction, stands at
        the start of that one: the `td3` of a BiFPN, which is also its finest output.
     3. A sweep that nothing else reads stands in the last column of its cell: it is a result.
-    4. A cell starts after every column that was in use when its first node came.
+    4. A cell, or another section, starts after every column that was in use when its first node
+       came.
+    5. The values of a stack, such as a backbone, stand in one column: the first, if it reads
+       nothing but inputs.
 
 No two nodes share a place, and no edge goes from right to left, whatever the graph.
 """
@@ -95,8 +98,13 @@ def level_of(node: Node) -> int:
     return node.op.level
 
 
-def lay_out(graph: Graph) -> Layout:
+def lay_out(graph: Graph, stacks: Sequence[Sequence[str]] = ()) -> Layout:
     """Give every node a place.
+
+    Args:
+        graph: a graph at stage PYRAMID without `result` nodes.
+        stacks: nodes that stand in one column, each on another level; they read what the first
+            of them reads.
 
     Raises:
         ValueError: the graph is not at stage PYRAMID.
@@ -107,7 +115,7 @@ def lay_out(graph: Graph) -> Layout:
     nodes = graph.order()
     levels = sorted({level_of(node) for node in nodes}, reverse=True)
     rows = {level: row for row, level in enumerate(levels)}
-    placing = _Placing(graph, {node.name: rows[level_of(node)] for node in nodes})
+    placing = _Placing(graph, {node.name: rows[level_of(node)] for node in nodes}, stacks)
     columns = placing.run(nodes)
     used = {column: i for i, column in enumerate(sorted({0, *columns.values()}))}
     places = {name: Place(used[column], placing.row[name]) for name, column in columns.items()}
@@ -133,6 +141,7 @@ class _Placing:
 
     graph: Graph
     row: Mapping[str, int]
+    stacks: Sequence[Sequence[str]] = ()
     column: dict[str, int] = field(default_factory=dict)
     sweep: dict[str, _Sweep] = field(default_factory=dict)
     taken: set[tuple[int, int]] = field(default_factory=set)  # (column, row)
@@ -145,8 +154,11 @@ class _Placing:
         for node in nodes:
             if isinstance(node.op, Input):
                 self._set(node.name, self._free(0, self.row[node.name]))
+        stacked = {name: stack for stack in self.stacks for name in stack}
         for node in nodes:
-            if not isinstance(node.op, Input):
+            if node.name in stacked:
+                self._place_stack(stacked[node.name])
+            elif not isinstance(node.op, Input):
                 self._place(node, self.scope_start.setdefault(node.scope, self.last + 1))
         sweeps = list(dict.fromkeys(self.sweep.values()))
         for sweep in sweeps:
@@ -169,6 +181,18 @@ class _Placing:
         sweep.names.append(node.name)
         self.sweep[node.name] = sweep
         self._set(node.name, sweep.column)
+
+    def _place_stack(self, names: Sequence[str]) -> None:
+        """Place all values of a stack in one column, unless they have their places."""
+        if names[0] in self.column:
+            return
+        sources = [edge.source for edge in self.graph.inputs(names[0])]
+        first = all(isinstance(self.graph[source].op, Input) for source in sources)
+        column = 0 if first else self.last + 1
+        while any((column, self.row[name]) in self.taken for name in names):
+            column += 1
+        for name in names:
+            self._set(name, column)
 
     def _least(self, row: int, operand: str) -> int:
         """The first column where a reader in `row` may stand."""
@@ -266,9 +290,9 @@ def _sign(value: int) -> int:
 
 
 def _links(graph: Graph, nodes: Sequence[Node], places: Mapping[str, Place]) -> tuple[Link, ...]:
-    by_row: dict[int, list[int]] = {}
-    for place in sorted(places.values()):
-        by_row.setdefault(place.row, []).append(place.column)
+    by_row: dict[int, list[tuple[int, str]]] = {}
+    for place, name in sorted((place, name) for name, place in places.items()):
+        by_row.setdefault(place.row, []).append((place.column, graph[name].scope))
     links: list[Link] = []
     for node in nodes:
         end = places[node.name]
@@ -277,8 +301,12 @@ def _links(graph: Graph, nodes: Sequence[Node], places: Mapping[str, Place]) -> 
             kind = EdgeKind.TOP_DOWN if start.row < end.row else EdgeKind.BOTTOM_UP
             if start.row == end.row:
                 columns = by_row[end.row]
-                near = bisect_left(columns, end.column) - bisect_left(columns, start.column) == 1
-                kind = EdgeKind.SAME_LEVEL if near else EdgeKind.SKIP
+                low, high = sorted((start.column, end.column))
+                first, last = (bisect_left(columns, (column, "")) for column in (low + 1, high))
+                # what passes a whole section, as boxes pass the classes, skips nothing of its own
+                own = (node.scope, graph[edge.source].scope)
+                skips = any(scope in own for _, scope in columns[first:last])
+                kind = EdgeKind.SKIP if skips else EdgeKind.SAME_LEVEL
             links.append(Link(edge.source, node.name, kind, start, end, edge))
     return tuple(links)
 

@@ -6,22 +6,21 @@ depends on the order of a set: the same graph gives the same bytes.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from xml.sax.saxutils import escape
 
 from archgraph.ir import GLOBAL, FeatureType, Graph, Node
 from archgraph.ir.pyramid import Fuse, Input, Use
 from archgraph.ir.signature import ALIASES, alias_meaning
 from archgraph.render import style
-from archgraph.render.collapse import collapsed
-from archgraph.render.layout import EdgeKind, Frame, Layout, Link, Place, lay_out, level_of
-from archgraph.render.route import Point, Router, Shape, arrow_head, number, path_data
+from archgraph.render.drawing import drawing_of
+from archgraph.render.layout import EdgeKind, Layout, Link, Place, lay_out, level_of
+from archgraph.render.route import Point, Router, Shape, arrow_head, path_data
+from archgraph.render.section import Section, Sections
+from archgraph.render.tags import escaped, number, short, tag, text_at
 
 LONGEST_TITLE = 100
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def draw_svg(graph: Graph, title: str | None = None) -> str:
@@ -38,8 +37,10 @@ def draw_svg(graph: Graph, title: str | None = None) -> str:
         ValueError: the graph is at another stage.
         VerifyError: the graph has a cycle.
     """
-    graph = collapsed(graph)
-    return _Figure(graph, lay_out(graph), graph.name if title is None else title).text()
+    drawing = drawing_of(graph)
+    layout = lay_out(drawing.graph, [stack.nodes for stack in drawing.stacks])
+    sections = Sections(drawing, layout)
+    return _Figure(drawing.graph, layout, sections, graph.name if title is None else title).text()
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,40 @@ class _Figure:
 
     graph: Graph
     layout: Layout
+    sections: Sections
     title: str
 
     # --- geometry --------------------------------------------------------------------------
 
     @cached_property
     def node_width(self) -> float:
-        longest = max((len(_short(node.local_name)) for node in self.graph), default=0)
+        longest = max((len(short(node.local_name)) for node in self.graph), default=0)
         text = longest * style.MONO_WIDTH * style.NAME_SIZE
-        return max(style.NODE_LEAST_WIDTH, round(text + 2 * style.NODE_PADDING))
+        named = round(text + 2 * style.NODE_PADDING)
+        return max(style.NODE_LEAST_WIDTH, named, self.sections.node_width)
 
     @cached_property
     def router(self) -> Router:
-        left = style.MARGIN + style.ROW_LABEL_WIDTH + self.node_width / 2
-        top = style.MARGIN + style.TITLE_SIZE + style.TOP
-        top += style.FRAME_TOP if self.layout.frames else 0
+        left: float = style.MARGIN + style.ROW_LABEL_WIDTH + self.node_width / 2
+        left += style.FRAME_PADDING if any(not each.first for each in self.sections.all) else 0
+        top: float = style.MARGIN + style.TITLE_SIZE + style.TOP
+        top += self.sections.head
         shapes = {place: self._shape(self.graph[n]) for n, place in self.layout.places.items()}
         return Router((left, top), self.node_width + style.COLUMN_GAP, shapes)
 
     def _shape(self, node: Node) -> Shape:
         radius = style.USE_RADIUS if isinstance(node.op, Use) else style.FUSE_RADIUS
         return Shape(self.node_width / 2, style.NODE_HEIGHT / 2, radius)
+
+    @cached_property
+    def from_below(self) -> frozenset[str]:
+        """The nodes that an edge enters from below."""
+        links = self.layout.links
+        return frozenset(
+            link.target
+            for link in links
+            if link.start.column == link.end.column and link.start.row > link.end.row
+        )
 
     @cached_property
     def output_x(self) -> float:
@@ -78,9 +92,13 @@ class _Figure:
 
     @cached_property
     def width(self) -> float:
-        labels = [self._output_label(row) for row in self.layout.outputs]
+        labels = [
+            _joined(self._labels(row, name))
+            for row, outputs in self.layout.outputs.items()
+            for _, name in outputs
+        ]
         text = max((len(label) for label in labels), default=0) * style.NAME_SIZE
-        heading = len(_short(self.title, LONGEST_TITLE)) * style.SANS_WIDTH * style.TITLE_SIZE
+        heading = len(short(self.title, LONGEST_TITLE)) * style.SANS_WIDTH * style.TITLE_SIZE
         plot = self.output_x + 6 + text * style.MONO_WIDTH
         return max(plot, heading + style.MARGIN) + style.MARGIN
 
@@ -94,13 +112,13 @@ class _Figure:
     def text(self) -> str:
         legend, height = self._legend()
         body = [
-            _tag("rect", width=self.width, height=height, fill=style.BACKGROUND),
-            _text(
-                _short(self.title, LONGEST_TITLE),
+            tag("rect", width=self.width, height=height, fill=style.BACKGROUND),
+            text_at(
+                short(self.title, LONGEST_TITLE),
                 (style.MARGIN, style.MARGIN + style.TITLE_SIZE * 0.8),
                 "title",
             ),
-            *(self._frame(frame) for frame in self.layout.frames),
+            *(self._section(section) for section in self.sections.all),
             *(self._row_label(row, level) for row, level in enumerate(self.layout.levels)),
             *(self._link(link) for link in self.layout.links),
             *self._outputs(),
@@ -111,7 +129,7 @@ class _Figure:
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{high}"'
             f' viewBox="0 0 {width} {high}"'
-            f' role="img" aria-label="{_escaped(self._description())}">'
+            f' role="img" aria-label="{escaped(self._description())}">'
         )
         return "\n".join([head, _STYLE, *body, "</svg>"]) + "\n"
 
@@ -127,29 +145,42 @@ class _Figure:
         )
         return f"{self.title}: a feature pyramid, {names}, {counts}"
 
-    def _frame(self, frame: Frame) -> str:
-        left = self.router.middle(Place(frame.first, 0))[0] - self.node_width / 2
-        right = self.router.middle(Place(frame.last, 0))[0] + self.node_width / 2
-        top = self.router.origin[1] - style.TOP - style.FRAME_TOP + 10
+    def _section(self, section: Section) -> str:
+        """The box of a cell or section, and what it is, above its nodes."""
+        left = self.router.middle(Place(section.first, 0))[0] - self.node_width / 2
+        right = self.router.middle(Place(section.last, 0))[0] + self.node_width / 2
+        top = self.router.origin[1] - style.TOP - self.sections.head + 10
         x, width = left - style.FRAME_PADDING, right - left + 2 * style.FRAME_PADDING
-        box = _tag(
+        bottom = self.plot_bottom
+        if section.rows is not None:
+            half = style.NODE_HEIGHT / 2 + style.STACK_PADDING
+            high, low = (self.router.middle(Place(section.first, row))[1] for row in section.rows)
+            top, bottom = high - half - len(section.lines) * style.CAPTION_LINE, low + half
+        box = tag(
             "rect",
             x=x,
             y=top,
             width=width,
-            height=self.plot_bottom - top,
+            height=bottom - top,
             rx=8,
             fill=style.FRAME_FILL,
-            stroke=style.FRAME_LINE,
+            stroke=style.FRAME_LINE if section.rows is None else style.QUIET,
         )
-        room = int((width - 14) / (style.MONO_WIDTH * style.SMALL_SIZE))
-        return box + _text(_short(frame.path, room), (x + 8, top + 14), "cell")
+        room = int((width - 2 * style.FRAME_MARGIN) / (style.MONO_WIDTH * style.SMALL_SIZE))
+        start = x + style.FRAME_MARGIN
+        parts = [box]
+        for i, line in enumerate(section.lines):
+            at = (start, top + 14 + i * style.CAPTION_LINE)
+            parts.append(text_at(short(line, room), at, "cell"))
+        if section.note:
+            parts.append(text_at(section.note, (start, bottom - 9), "small"))
+        return "".join(parts)
 
     def _row_label(self, row: int, level: int) -> str:
         y = self.router.middle(Place(0, row))[1]
         at = (style.MARGIN, y)
-        share = _text(_share(level), (at[0], y + 13), "small")
-        return _text(FeatureType(level, 1).place, at, "level") + share
+        share = text_at(_share(level), (at[0], y + 13), "small")
+        return text_at(FeatureType(level, 1).place, at, "level") + share
 
     def _link(self, link: Link) -> str:
         steps = link.edge.steps
@@ -157,22 +188,31 @@ class _Figure:
         lines = [f"{link.source} → {link.target}", *(str(step) for step in chains)]
         if link.edge.name != link.source.rpartition(".")[2]:
             lines[0] += f" as {link.edge.name}"
-        return _edge(self.router.way(link.start, link.end), link.kind, "\n".join(lines))
+        way = self.router.way(link.start, link.end)
+        if link.target in self.sections.entered and link.start.column == link.end.column:
+            # it enters the box of a stack, not the node
+            edge = self.router.middle(link.end)[1] + style.NODE_HEIGHT / 2 + style.STACK_PADDING
+            way[-1] = (way[-1][0], edge + style.END_GAP)
+        return _edge(way, link.kind, "\n".join(lines))
 
     def _outputs(self) -> Iterator[str]:
+        """An arrow and a label for every node that is an output; those before others go above."""
         for row, outputs in self.layout.outputs.items():
             end = Place(self.layout.columns, row)
-            y = self.router.middle(end)[1]
-            for name in dict.fromkeys(name for _, name in outputs):
+            names = dict.fromkeys(name for _, name in outputs)
+            ordered = sorted(names, key=lambda name: self.layout.places[name])
+            for i, name in enumerate(ordered):
                 way = self.router.way(self.layout.places[name], end)
-                labels = ", ".join(label for label, source in outputs if source == name)
-                yield _edge(
-                    [*way[:-1], (self.output_x, y)], EdgeKind.OUTPUT, f"output {labels} = {name}"
-                )
-            yield _text(self._output_label(row), (self.output_x + 6, y + 4), "output")
+                labels = self._labels(row, name)
+                y = way[-1][1] + (i - (len(ordered) - 1) / 2) * style.OUTPUT_LINE
+                tooltip = f"output {', '.join(labels)} = {name}"
+                most = self.output_x - style.OUTPUT_TURN
+                bends = [(min(x, most), at) for x, at in way[1:-1]]
+                yield _edge([way[0], *bends, (self.output_x, y)], EdgeKind.OUTPUT, tooltip)
+                yield text_at(_joined(labels), (self.output_x + 6, y + 4), "output")
 
-    def _output_label(self, row: int) -> str:
-        return _short(", ".join(label for label, _ in self.layout.outputs[row]), 24)
+    def _labels(self, row: int, node: str) -> list[str]:
+        return [label for label, name in self.layout.outputs[row] if name == node]
 
     def _node(self, node: Node) -> str:
         place = self.layout.places[node.name]
@@ -181,12 +221,14 @@ class _Figure:
         colour = level_of(node) % len(style.LEVEL_FILLS)
         fill = style.INPUT_FILL if isinstance(node.op, Input) else style.LEVEL_FILLS[colour]
         box = _box((x, y), shape, fill, style.LEVEL_LINES[colour])
-        parts = [f"<title>{_escaped(_tooltip(node))}</title>", box]
-        parts.append(_text(_short(node.local_name), (x, y + 4), "name"))
+        parts = [f"<title>{escaped(_tooltip(node))}</title>", box]
+        parts.append(text_at(short(node.local_name), (x, y + 4), "name"))
         if mark := _mark(node):
-            # at the left, since edges leave to the right
-            at = (x - shape.half_width + 5, y + shape.half_height + 11)
-            parts.append(_text(mark, at, "small"))
+            # at the left, since edges leave to the right; beside an edge that comes from below
+            below = node.name in self.from_below
+            left = x - style.ARROW_WIDTH if below else x - shape.half_width + 5
+            at = (left, y + shape.half_height + 11)
+            parts.append(text_at(mark, at, "small end" if below else "small"))
         return f"<g>{''.join(parts)}</g>"
 
     # --- legend ----------------------------------------------------------------------------
@@ -209,7 +251,7 @@ class _Figure:
                 parts.append(_edge([(x, y), (x + style.LEGEND_SAMPLE, y)], sample))
             else:
                 parts.append(_box((x + style.LEGEND_SAMPLE / 2, y), sample, style.FRAME_FILL))
-            parts.append(_text(name, (x + style.LEGEND_SAMPLE + 5, y + 3.5), "small"))
+            parts.append(text_at(name, (x + style.LEGEND_SAMPLE + 5, y + 3.5), "small"))
             x += length + style.LEGEND_GAP
         return parts, (y if parts else self.plot_bottom) + style.MARGIN
 
@@ -226,6 +268,7 @@ text {{ font-family: {style.SANS}; font-size: {style.SMALL_SIZE}px; fill: {style
 .title {{ font-size: {style.TITLE_SIZE}px; font-weight: bold; }}
 .level {{ font-size: {style.NAME_SIZE}px; font-weight: bold; }}
 .small {{ fill: {style.QUIET}; }}
+.end {{ text-anchor: end; }}
 .cell {{ font-family: {style.MONO}; fill: {style.QUIET}; }}
 .name, .output {{ font-family: {style.MONO}; font-size: {style.NAME_SIZE}px; }}
 .output {{ font-weight: bold; }}
@@ -276,18 +319,18 @@ def _chain(steps: Sequence[object]) -> str:
 def _edge(way: Sequence[Point], kind: EdgeKind, tooltip: str = "") -> str:
     line, head = arrow_head(way)
     colour = style.EDGE_COLOURS[kind]
-    title = f"<title>{_escaped(tooltip)}</title>" if tooltip else ""
+    title = f"<title>{escaped(tooltip)}</title>" if tooltip else ""
     stroke: dict[str, str | float] = {"stroke": colour, "stroke-width": style.EDGE_WIDTH}
     if kind in style.EDGE_DASHES:
         stroke["stroke-dasharray"] = style.EDGE_DASHES[kind]
     points = " ".join(f"{number(x)},{number(y)}" for x, y in head)
-    path = _tag("path", {"d": path_data(line), "fill": "none", **stroke})
-    return f"<g>{title}{path}{_tag('polygon', points=points, fill=colour)}</g>"
+    path = tag("path", {"d": path_data(line), "fill": "none", **stroke})
+    return f"<g>{title}{path}{tag('polygon', points=points, fill=colour)}</g>"
 
 
 def _box(middle: Point, shape: Shape, fill: str, line: str = style.QUIET) -> str:
     """The outline of a node."""
-    return _tag(
+    return tag(
         "rect",
         x=middle[0] - shape.half_width,
         y=middle[1] - shape.half_height,
@@ -299,23 +342,5 @@ def _box(middle: Point, shape: Shape, fill: str, line: str = style.QUIET) -> str
     )
 
 
-def _text(text: str, at: Point, role: str) -> str:
-    return f'<text x="{number(at[0])}" y="{number(at[1])}" class="{role}">{_escaped(text)}</text>'
-
-
-def _tag(
-    name: str, attributes: Mapping[str, str | float] | None = None, **more: str | float
-) -> str:
-    given = {**(attributes or {}), **more}
-    texts = {key: v if isinstance(v, str) else number(v) for key, v in given.items()}
-    pairs = " ".join(f'{key}="{_escaped(text)}"' for key, text in texts.items())
-    return f"<{name} {pairs}/>"
-
-
-def _escaped(text: str) -> str:
-    """Text that is safe in elements and in quoted attributes; what XML cannot hold is replaced."""
-    return escape(_NOT_XML.sub("\ufffd", text), {'"': "&quot;", "\n": "&#10;"})
-
-
-def _short(text: str, longest: int = style.LONGEST_NAME) -> str:
-    return text if len(text) <= longest else f"{text[: max(1, longest - 1)]}…"
+def _joined(labels: Sequence[str]) -> str:
+    return short(", ".join(labels), 24)

@@ -33,6 +33,7 @@ from archgraph.spec.expand_model import (
     expand_model,
 )
 from archgraph.spec.expanded import ExpandedEdge, ExpandedNode, ExpandedTopology
+from archgraph.spec.family import Choice, Member, family
 from archgraph.spec.faults import certain, fits, independent
 from archgraph.spec.forms import (
     expression_of,
@@ -79,6 +80,7 @@ __all__ = [
     "BlockGroupModel",
     "BlockNodeModel",
     "BlockPortsModel",
+    "Choice",
     "Data",
     "Document",
     "EdgeDefaults",
@@ -92,6 +94,7 @@ __all__ = [
     "Library",
     "Located",
     "MapParameter",
+    "Member",
     "ModelDocument",
     "ModelNodeModel",
     "NodeModel",
@@ -107,6 +110,7 @@ __all__ = [
     "expand_model",
     "expand_topology",
     "expression_of",
+    "family",
     "fits",
     "independent",
     "kind_of",

@@ -275,6 +275,12 @@ class VariantModel(Located):
         """What the row says of parameters and of values, as written."""
         return self.__pydantic_extra__ or {}
 
+    def without(self, name: str) -> VariantModel:
+        """The row, saying nothing of this name."""
+        row = self.model_copy()
+        (row.__pydantic_extra__ or {}).pop(name, None)
+        return row
+
 
 ModelEntries = Annotated[
     Text

@@ -18,7 +18,7 @@ def test_the_table_ends_with_its_total_and_says_what_macs_are(archgraph: Command
     assert "MACs: multiply-adds" in outcome.out
 
 
-@pytest.mark.parametrize("by", ["level", "node", "cell", "operator"])
+@pytest.mark.parametrize("by", ["section", "level", "node", "cell", "operator"])
 def test_json_is_exact_and_its_rows_add_up(archgraph: Command, by: str) -> None:
     outcome = archgraph("cost", "bifpn", "--image-size", "512x640", "--by", by, "--json")
     assert (outcome.code, outcome.err) == (0, "")
@@ -31,6 +31,28 @@ def test_json_is_exact_and_its_rows_add_up(archgraph: Command, by: str) -> None:
     for quantity, whole in total.items():
         assert sum(row[quantity] for row in outcome.json["rows"]) == whole
     assert all(by in row for row in outcome.json["rows"])
+
+
+def test_a_model_is_counted_by_section_for_its_image(archgraph: Command) -> None:
+    """Multiply-adds of EfficientDet-D0's convolutions by section, as counted in effdet's."""
+    outcome = archgraph("cost", "efficientdet", "--variant", "d0", "--json")
+    assert (outcome.json["by"], outcome.json["image_size"]) == ("section", [512, 512])
+    macs = {row["section"]: round(row["macs"] / 1e9, 3) for row in outcome.json["rows"]}
+    assert macs.pop("extra") + macs.pop("neck") == pytest.approx(0.136)
+    assert macs == {"backbone": 1.901, "classes": 0.362, "boxes": 0.092}
+    assert archgraph("cost", "efficientdet", "--variant", "d1", "--json").json["image_size"] == [
+        640,
+        640,
+    ]
+
+
+def test_nodes_and_cells_of_a_model_are_those_of_its_topologies(archgraph: Command) -> None:
+    nodes = archgraph("cost", "efficientdet", "--by", "node", "--json").json["rows"]
+    names = [row["node"] for row in nodes]
+    assert names[:4] == ["backbone", "extra.p6", "extra.p7", "neck.cells.0.td6"]
+    assert names[-2:] == ["classes", "boxes"]
+    cells = archgraph("cost", "efficientdet", "--by", "cell", "--json").json["rows"]
+    assert [row["cell"] for row in cells] == ["", *(f"neck.cells.{i}" for i in range(3))]
 
 
 def test_what_stands_in_no_cell(archgraph: Command) -> None:

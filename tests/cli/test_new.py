@@ -44,6 +44,21 @@ def test_what_a_scaffold_advises_works(archgraph: Command, folder: Path) -> None
     assert archgraph("check", "used.yaml", "--strict").code == 0
 
 
+def test_a_backbone_and_a_model_meet(archgraph: Command, folder: Path) -> None:
+    archgraph("new", "backbone", "mine")
+    assert archgraph("cost", "mine.yaml", "--variant", "large", "--set", "width=8").code == 0
+    archgraph("new", "model", "detector")
+    more = ("--set", "classes=20", "--set", "neck=panet")
+    assert archgraph("check", "detector.yaml", *more).code == 0
+    assert archgraph("show", "detector.yaml", "--summary").code == 0
+    own = (*more, "--set", "backbone=mine width=32")
+    outcome = archgraph("check", "detector.yaml", *own)
+    assert "'extra' reads level 5, which 'backbone' does not give" in outcome.out
+    text = (folder / "detector.yaml").read_text("utf-8").replace("levels=3..5", "levels=3..4")
+    (folder / "detector.yaml").write_text(text, "utf-8")
+    assert archgraph("check", "detector.yaml", *own).out == "detector.yaml: ok\n"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_standard_output(archgraph: Command, folder: Path, kind: str) -> None:
     before = sorted(folder.iterdir())
@@ -73,6 +88,8 @@ def test_nothing_is_overwritten(archgraph: Command, folder: Path) -> None:
         ("block", "conv"),
         ("block", "act"),
         ("block", "silu"),
+        ("backbone", "conv"),
+        ("model", "my model"),
     ],
 )
 def test_a_name_that_cannot_be(archgraph: Command, folder: Path, kind: str, name: str) -> None:

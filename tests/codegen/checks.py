@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tempfile
@@ -243,6 +244,15 @@ def check_passes(case: Case) -> None:
         assert second.after.graph == result.after.graph
 
 
+def check_weights(case: Case) -> None:
+    """What shares weights in the spec shares them in its cell, and with no other cell."""
+    said = {node.name: node.weights for node in case.compilation.written.graph}
+    for node in case.compilation.pyramid.graph:
+        cell = re.match(r"(cells\.\d+\.)?", node.name)
+        assert cell
+        assert node.weights == cell[0] + said[node.name.removeprefix(cell[0])]
+
+
 def check_export(case: Case, training: bool = False) -> None:
     """The exported program, for any batch and for images of any multiple of the coarsest stride."""
     module, _ = modules(case)
@@ -264,7 +274,7 @@ def check_export(case: Case, training: bool = False) -> None:
     compare(run(program, maps), run(module, maps), f"exported, {training=}")
 
 
-CHECKS: list[Check] = [check_equal, check_source, check_cost, check_passes]
+CHECKS: list[Check] = [check_equal, check_source, check_cost, check_passes, check_weights]
 
 
 def check_all(spec: RandomSpec, *more: Check) -> None:

@@ -292,7 +292,12 @@ class NodeWriter(BlockWriter):
                 entries.append(("maybe zz9 else " if self.rarely(5) else "") + "@")
             seen.add(source.name)
         fusion, width = self.fusion(), self.channels
-        if not fusion and self.rarely(8):
+        own = [block for block in self.blocks if block.variadic and not block.widens]
+        if own and self.rarely(2):  # its width is that of what it is given
+            width = self.pick(WIDTHS)
+            entries = [self.projected(width, f"e{i}") for i in range(len(sources))]
+            fusion = f", fuse: {self.pick(own).name}, block: none"
+        elif not fusion and self.rarely(8):
             fusion, width = ", fuse: concat, block: none", 0
         text = f"level: {level}{fusion}{self.settings()}"
         if self.rarely(5):

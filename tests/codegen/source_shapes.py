@@ -60,13 +60,11 @@ def is_fact(value: object) -> bool:
 
 
 def bound_names(function: ast.FunctionDef) -> tuple[set[str], set[str]]:
-    """The names that a function binds, and those of them that loops bind."""
-    arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    stored = {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    """The names that a function binds; those of loops and arguments that may be modules."""
+    said = {node.arg: node.annotation for node in ast.walk(function) if isinstance(node, ast.arg)}
+    given = {name for name, kind in said.items() if kind and ast.unparse(kind) == "nn.Module"}
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     loops = {
         name.id
         for node in ast.walk(function)
@@ -74,4 +72,4 @@ def bound_names(function: ast.FunctionDef) -> tuple[set[str], set[str]]:
         for name in ast.walk(node.target)
         if isinstance(name, ast.Name)
     }
-    return arguments | stored, loops
+    return said.keys() | stored, loops | given

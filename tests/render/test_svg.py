@@ -30,6 +30,10 @@ FIGURES: list[tuple[str, dict[str, object]]] = [
     ("panet", {}),
     ("fpn", {}),
     ("fpn-efficientdet", {}),
+    ("efficientdet", {}),
+    ("efficientdet", {"neck": "qufpn"}),
+    ("retinanet", {}),
+    ("resnet", {}),
 ]
 
 
@@ -115,6 +119,51 @@ def test_what_the_figure_of_bifpn_says() -> None:
     small = texts(root, "small")
     assert {"1/8", "1/128", "320 ch"} <= set(small)
     assert small[-4:] == ["top-down", "bottom-up", "same level", "skip"]
+
+
+def test_what_the_figure_of_efficientdet_says() -> None:
+    root = ET.fromstring(figure("efficientdet"))
+    assert texts(root, "level") == ["P7", "P6", "P5", "P4", "P3", "P0"]
+    assert texts(root, "cell") == [
+        *("extra", "pooled-levels"),
+        *(line for i in range(3) for line in (f"neck.cells.{i}", "bifpn")),
+        *("classes", "detection-head", "boxes", "detection-head"),
+        *("backbone", "efficientnet", "variant=b0"),
+    ]
+    assert texts(root, "small").count("shared weights") == 2
+    outputs = [f"{head}.p{level}" for level in range(3, 8) for head in ("classes", "boxes")]
+    assert texts(root, "output") == outputs
+    found = boxes(root)
+    # the levels of the backbone stand above one another, and the image below them
+    columns = [[found[name][0] for name in names] for names in (BACKBONE, CLASSES, ["image"])]
+    assert all(len(set(column)) == 1 for column in columns)
+    assert columns[0][0] == columns[2][0] < columns[1][0]
+
+
+BACKBONE = [f"backbone.p{level}" for level in range(3, 6)]
+CLASSES = [f"classes.p{level}" for level in range(3, 8)]
+
+
+def test_what_enters_a_backbone_ends_at_its_box() -> None:
+    root = ET.fromstring(figure("efficientdet"))
+    _, _, _, bottom = boxes(root)["backbone.p3"]
+    (way,) = (path for name, path in groups(root, "path") if name.startswith("image → "))
+    (_, start), (_, end) = points(way)[0], points(way)[-1]
+    assert start > end > bottom + style.STACK_PADDING
+
+
+@pytest.mark.parametrize(("spec", "parameters"), FIGURES, ids=str)
+def test_no_arrow_crosses_what_boxes_are_called(spec: str, parameters: dict[str, object]) -> None:
+    root = ET.fromstring(figure(spec, **parameters))
+    captions = [
+        (x, y - 9, x + style.MONO_WIDTH * style.SMALL_SIZE * len(e.text or ""), y + 2)
+        for e in root.iter(f"{SVG}text")
+        if e.get("class") == "cell"
+        for x, y in [(float(e.get("x", "")), float(e.get("y", "")))]
+    ]
+    for name, path in groups(root, "path"):
+        for point in points(path):
+            assert not any(is_inside(point, box) for box in captions), name
 
 
 def test_the_tooltip_of_a_node_says_the_rest() -> None:

@@ -1,0 +1,29 @@
+"""From maps to boxes and from boxes to targets: tensors in, tensors out, no other room.
+
+Boxes say their format in every name, see `boxes.py`. Conventions are those of EfficientDet's
+references; where these differ there is a setting. Start at `postprocess.py` and `losses.py`.
+"""
+
+from archgraph.detect.anchors import EXACT_RATIOS, ROUNDED_RATIOS, Anchors
+from archgraph.detect.losses import Loss, LossSettings, detection_loss
+from archgraph.detect.matching import BACKGROUND, Targets, match
+from archgraph.detect.postprocess import Detections, PostprocessSettings, flat, postprocess
+from archgraph.detect.suppression import nms, soft_nms
+
+__all__ = [
+    "BACKGROUND",
+    "EXACT_RATIOS",
+    "ROUNDED_RATIOS",
+    "Anchors",
+    "Detections",
+    "Loss",
+    "LossSettings",
+    "PostprocessSettings",
+    "Targets",
+    "detection_loss",
+    "flat",
+    "match",
+    "nms",
+    "postprocess",
+    "soft_nms",
+]

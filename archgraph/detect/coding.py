@@ -1,0 +1,48 @@
+"""Boxes told from anchors: what a detector learns to predict."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from archgraph.detect.boxes import cxcywh_from_xyxy, xyxy_from_cxcywh
+
+# Added to sizes before their quotient; a smaller one underflows in half precision.
+GUARD = 1e-7
+
+
+def encode_yxhw(boxes_xyxy: Tensor, anchors_xyxy: Tensor, guard: float = GUARD) -> Tensor:
+    """What turns anchors into boxes: ty, tx, th, tw (Faster R-CNN, with TensorFlow's order).
+
+    ty and tx are the way between the centres in sizes of the anchor, th and tw the logarithms of
+    the quotients of the sizes. Nothing is scaled by variances.
+
+    Args:
+        boxes_xyxy: shape (..., 4).
+        anchors_xyxy: shape (..., 4).
+        guard: added to all sizes, as effdet does; google/automl takes at least 1e-8 instead.
+
+    Returns:
+        Shape (..., 4).
+    """
+    boxes, anchors = cxcywh_from_xyxy(boxes_xyxy), cxcywh_from_xyxy(anchors_xyxy)
+    size, anchor_size = boxes[..., 2:] + guard, anchors[..., 2:] + guard
+    way = (boxes[..., :2] - anchors[..., :2]) / anchor_size
+    growth = torch.log(size / anchor_size)
+    return torch.cat([way.flip(-1), growth.flip(-1)], dim=-1)
+
+
+def decode_xyxy(deltas_yxhw: Tensor, anchors_xyxy: Tensor) -> Tensor:
+    """The boxes that predictions tell from anchors; sizes are not bounded.
+
+    Args:
+        deltas_yxhw: ty, tx, th, tw; shape (..., 4).
+        anchors_xyxy: shape (..., 4).
+
+    Returns:
+        Shape (..., 4).
+    """
+    anchors = cxcywh_from_xyxy(anchors_xyxy)
+    way, growth = deltas_yxhw[..., :2].flip(-1), deltas_yxhw[..., 2:].flip(-1)
+    centre = way * anchors[..., 2:] + anchors[..., :2]
+    return xyxy_from_cxcywh(torch.cat([centre, growth.exp() * anchors[..., 2:]], dim=-1))

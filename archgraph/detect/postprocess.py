@@ -1,0 +1,136 @@
+"""From the maps of a detector to boxes on images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from archgraph.detect.boxes import clip_xyxy
+from archgraph.detect.coding import decode_xyxy
+from archgraph.detect.suppression import nms, soft_nms
+
+
+@dataclass(frozen=True)
+class PostprocessSettings:
+    """How predictions are thinned out, by default as effdet does.
+
+    Attributes:
+        candidates: how many pairs of anchor and class are looked at, the best ones.
+        method: `hard` drops boxes that overlap better ones, the others lower their scores.
+        threshold: the overlap that `hard` and `linear` allow.
+        sigma: of `gaussian`.
+        least: the score that a box must be above; None for any (`soft` methods: 0.001).
+        most: how many boxes are given per image.
+        agnostic: boxes of other classes count as rivals too.
+    """
+
+    candidates: int = 5000
+    method: Literal["hard", "gaussian", "linear"] = "hard"
+    threshold: float = 0.5
+    sigma: float = 0.5
+    least: float | None = None
+    most: int = 100
+    agnostic: bool = False
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes of one image, best first.
+
+    Attributes:
+        boxes_xyxy: in pixels of the original image; shape (K, 4), float32.
+        scores: from 0 to 1; shape (K,).
+        classes: from 0; shape (K,), int64.
+    """
+
+    boxes_xyxy: Tensor
+    scores: Tensor
+    classes: Tensor
+
+
+def flat(maps: Sequence[Tensor], numbers: int) -> Tensor:
+    """Maps of all levels as a row of anchors: level, then y, x and the anchors of a pixel.
+
+    Args:
+        maps: of shape (B, anchors * numbers, height, width), levels ascending.
+        numbers: how many numbers there are for each anchor: the classes, or 4.
+
+    Returns:
+        Shape (B, N, numbers).
+    """
+    parts = [x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, numbers) for x in maps]
+    return torch.cat(parts, dim=1)
+
+
+def postprocess(
+    class_logits: Tensor,
+    deltas_yxhw: Tensor,
+    anchors_xyxy: Tensor,
+    settings: PostprocessSettings | None = None,
+    image_sizes: Sequence[tuple[int, int]] | None = None,
+    scales: Sequence[float] | None = None,
+) -> list[Detections]:
+    """Boxes, scores and classes of every image.
+
+    Args:
+        class_logits: shape (B, N, classes).
+        deltas_yxhw: shape (B, N, 4).
+        anchors_xyxy: shape (N, 4).
+        settings: effdet's if not given.
+        image_sizes: height and width of each original image, at whose edges boxes are cut.
+        scales: pixels of the original image per pixel of what the detector saw; 1 if not given.
+    """
+    settings = settings or PostprocessSettings()
+    found: list[Detections] = []
+    for i in range(len(class_logits)):
+        scale = 1.0 if scales is None else scales[i]
+        size = None if image_sizes is None else image_sizes[i]
+        found.append(
+            _image(
+                class_logits[i].float(), deltas_yxhw[i].float(), anchors_xyxy, settings, size, scale
+            )
+        )
+    return found
+
+
+def _image(
+    logits: Tensor,
+    deltas: Tensor,
+    anchors: Tensor,
+    settings: PostprocessSettings,
+    size: tuple[int, int] | None,
+    scale: float,
+) -> Detections:
+    """One image: the best pairs of anchor and class, decoded, cut and thinned out."""
+    pairs = logits.flatten()
+    best, index = pairs.topk(min(settings.candidates, len(pairs)))
+    anchor, classes = index // logits.shape[1], index % logits.shape[1]
+    boxes = decode_xyxy(deltas[anchor], anchors[anchor])
+    if size is not None:
+        boxes = clip_xyxy(boxes, size[1] / scale, size[0] / scale)
+    scores = best.sigmoid()
+    groups = None if settings.agnostic else classes
+    if settings.method == "hard":
+        if settings.least is not None:
+            able = scores > settings.least
+            boxes, scores, classes = boxes[able], scores[able], classes[able]
+            groups = None if settings.agnostic else classes
+        kept = nms(boxes, scores, settings.threshold, groups)[: settings.most]
+        scores = scores[kept]
+    else:
+        least = 0.001 if settings.least is None else settings.least
+        kept, scores = soft_nms(
+            boxes,
+            scores,
+            groups,
+            settings.method,
+            settings.sigma,
+            settings.threshold,
+            least,
+            settings.most,
+        )
+    return Detections(boxes[kept] * scale, scores, classes[kept])

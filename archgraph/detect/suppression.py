@@ -1,0 +1,121 @@
+"""Suppression of boxes that tell of one object twice."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from archgraph.detect.boxes import iou_matrix
+
+Method = Literal["gaussian", "linear", "hard"]
+# Pairs that are compared at once.
+MAX_PAIRS = 4_000_000
+
+
+def nms(
+    boxes_xyxy: Tensor, scores: Tensor, threshold: float = 0.5, classes: Tensor | None = None
+) -> Tensor:
+    """Drop every box that overlaps a better one that stays.
+
+    Args:
+        boxes_xyxy: shape (N, 4).
+        scores: shape (N,); of equal ones the first counts as better.
+        threshold: boxes that overlap more (intersection over union) tell of one object.
+        classes: shape (N,); only boxes of one class drop one another. All if not given.
+
+    Returns:
+        The indices that stay, best first; shape (K,), int64.
+    """
+    order = scores.argsort(descending=True, stable=True)
+    boxes = boxes_xyxy[order].float()
+    kinds = None if classes is None else classes[order]
+    stays = torch.ones(len(order), dtype=torch.bool, device=order.device)
+    step = max(1, MAX_PAIRS // max(1, len(order)))
+    for start in range(0, len(order), step):
+        block = slice(start, start + step)
+        rivals = _rivals(boxes, kinds, block, threshold)
+        # Those before the block are settled; in it, whoever no settled rival drops waits for its
+        # rivals of the block, until nothing changes: at most as many rounds as rivals in a row.
+        before = stays[:start]
+        stays[block] = ~(rivals[:, :start] & before).any(1)
+        inside = rivals[:, start:]
+        free = stays[block].clone()
+        while True:
+            settled = free & ~(inside & stays[block]).any(1)
+            if torch.equal(settled, stays[block]):
+                break
+            stays[block] = settled
+    return order[stays]
+
+
+def _rivals(boxes: Tensor, kinds: Tensor | None, block: slice, threshold: float) -> Tensor:
+    """For every box of a block, the better boxes that it overlaps too much."""
+    own = boxes[block]
+    end = block.start + len(own)
+    found = iou_matrix(own, boxes[:end]) > threshold
+    if kinds is not None:
+        found &= kinds[block, None] == kinds[None, :end]
+    return found.tril(block.start - 1)
+
+
+def soft_nms(
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    classes: Tensor | None = None,
+    method: Method = "gaussian",
+    sigma: float = 0.5,
+    threshold: float = 0.5,
+    least: float = 0.001,
+    most: int = 100,
+) -> tuple[Tensor, Tensor]:
+    """Lower the scores of boxes that overlap better ones (Bodla et al., arXiv 1704.04503).
+
+    Args:
+        boxes_xyxy: shape (N, 4).
+        scores: shape (N,).
+        classes: shape (N,); only boxes of one class lower one another. All if not given.
+        method: a score is multiplied by exp(-iou**2 / sigma) (`gaussian`), by 1 - iou where
+            that is above the threshold (`linear`), or by 0 there (`hard`).
+        sigma: of `gaussian`.
+        threshold: of `linear` and `hard`.
+        least: boxes whose score is not above it are dropped.
+        most: how many boxes are returned at most.
+
+    Returns:
+        Indices, best first, and their scores as lowered; shapes (K,).
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if method not in get_args(Method):
+        raise ValueError(f"a method is one of {', '.join(get_args(Method))}, not '{method}'")
+    boxes, scores = boxes_xyxy.float(), scores.float().clone()
+    left = torch.arange(len(boxes), device=boxes.device)
+    chosen: list[Tensor] = []
+    values: list[Tensor] = []
+    keep = scores > least
+    left, scores = left[keep], scores[keep]
+    while len(left) and len(chosen) < most:
+        best = scores.argmax()
+        index, value = left[best], scores[best]
+        chosen.append(index)
+        values.append(value)
+        iou = iou_matrix(boxes[index][None], boxes[left])[0]
+        if classes is not None:
+            iou = torch.where(classes[left] == classes[index], iou, 0)
+        scores = scores * _decay(iou, method, sigma, threshold)
+        keep = scores > least
+        keep[best] = False
+        left, scores = left[keep], scores[keep]
+    if not chosen:
+        return left, scores
+    return torch.stack(chosen), torch.stack(values)
+
+
+def _decay(iou: Tensor, method: Method, sigma: float, threshold: float) -> Tensor:
+    if method == "gaussian":
+        return torch.exp(-iou.square() / sigma)
+    lowered = 1 - iou if method == "linear" else torch.zeros_like(iou)
+    return torch.where(iou > threshold, lowered, 1)
