@@ -13,9 +13,10 @@ import typer
 
 from archgraph.cli.cost import COUNTING, By, cost_table
 from archgraph.cli.highlight import bold, colour_graph, colour_yaml, dim
-from archgraph.cli.options import parse_settings
+from archgraph.cli.options import parse_settings, size_for
 from archgraph.cli.output import print_table, progress, write, write_file
 from archgraph.cli.passes import passes_table, print_log
+from archgraph.cli.summary import summary_table
 from archgraph.errors import Diagnostic, InputOutputError, SpecError
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ EXAMPLES = """
 SPEC = "bifpn"
 SETTINGS = ("channels=64", "cells=3", "levels=3..7")
 OPTIONS = " ".join(f"--set {setting}" for setting in SETTINGS)
-STEPS = 7
+STEPS = 8
+# The last step: a whole detector, of which BiFPN is the neck.
+DETECTOR, VARIANT = "efficientdet", "d0"
 IMAGE_SIZE = (512, 512)
 
 # What runs the emitted module: a file that a person could have written, without archgraph.
@@ -77,7 +80,7 @@ def demo(
         typer.Option("--keep", metavar="DIR", help="Where the files go; made if it is not there."),
     ] = Path("archgraph-demo"),
 ) -> None:
-    """Derive BiFPN from PANet, draw it, emit it, and run the emitted module.
+    """Derive BiFPN from PANet, draw it, emit it, run the emitted module; then EfficientDet.
 
     Every step names the command that does the same.
     """
@@ -85,7 +88,8 @@ def demo(
     from archgraph.spec import Library
 
     start = time.perf_counter()
-    figure, module, runner = (folder / name for name in (f"{SPEC}.svg", f"{SPEC}.py", "run.py"))
+    names = (f"{SPEC}.svg", f"{SPEC}.py", "run.py", f"{DETECTOR}.svg")
+    figure, module, runner, detector = (folder / name for name in names)
     _make_folder(folder)
     library, arguments = Library(), parse_settings(SETTINGS)
     _check(arguments, library)
@@ -96,8 +100,9 @@ def demo(
     _draw(compilation, figure)
     source = _emit(arguments, library, module)
     _run(compilation, source, module, runner)
+    _detect(library, detector)
     write(f"\ndone in {time.perf_counter() - start:.1f} s; the files are\n", bold)
-    write("".join(f"  {path}\n" for path in (figure, module, runner)))
+    write("".join(f"  {path}\n" for path in (figure, module, runner, detector)))
 
 
 COMMAND = demo
@@ -201,6 +206,22 @@ def _run(compilation: Compilation, source: GeneratedSource, module: Path, file: 
     if done.returncode:
         write(done.stderr, stderr=True)
         raise typer.Exit(1)
+
+
+def _detect(library: Library, file: Path) -> None:
+    from archgraph.analysis import cost, sections
+    from archgraph.compiler import compile_spec
+    from archgraph.render import draw_svg
+
+    command = f"archgraph show {DETECTOR} --variant {VARIANT} --summary"
+    _heading(8, "BiFPN in a whole detector, from the same language", command)
+    compilation = compile_spec(DETECTOR, {}, library, VARIANT)
+    graph = compilation.operators.graph
+    found = cost(graph, size_for(graph, None))
+    print_table(summary_table(sections(graph, found), found))
+    title = f"{DETECTOR} {VARIANT}"
+    write_file(file, draw_svg(compilation.pyramid.graph, title=title))
+    write(f"\n     {file}: backbone, more levels, neck and heads\n")
 
 
 def _indented(text: str) -> str:

@@ -43,6 +43,7 @@ _EPILOG = """
   archgraph check neck.yaml
   archgraph passes bifpn --explain
   archgraph emit bifpn --set channels=64 --set cells=3 -o bifpn.py
+  archgraph show efficientdet --variant d0 --summary
 
 [bold]Exit codes[/]
   0 all is well     2 the command line is wrong        70 a bug in archgraph
@@ -104,7 +105,7 @@ def _archgraph(
         bool, typer.Option("--debug", help="Print the traceback of an internal error.")
     ] = False,
 ) -> None:
-    """Compile YAML specs of feature pyramids to plain PyTorch."""
+    """Compile YAML specs of feature pyramids and detectors to plain PyTorch."""
     session = context.obj
     if isinstance(session, Session):
         session.debug = debug

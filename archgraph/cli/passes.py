@@ -66,19 +66,23 @@ COMMAND = passes
 def passes_table(results: Sequence[PassResult]) -> Table:
     """A row per pass: its rewrites; nodes, edges and parameters before and after.
 
-    Nodes are counted without the inputs of the graph.
+    Nodes are counted without the inputs of the graph. Passes of another topology of a model, and
+    those of the model itself, begin with another graph.
     """
     numbers = ("rewrites", "nodes", "edges", "parameters")
     table = new_table("pass", *numbers, right=numbers)
-    parameters = [_parameters(results[0].before), *(_parameters(r.after) for r in results)]
-    for index, result in enumerate(results):
+    part, parameters = None, None
+    for result in results:
         before, after = result.before.graph, result.after.graph
+        owner = result.name.rpartition(": ")[0]
+        first = parameters if owner == part else _parameters(result.before)
+        part, parameters = owner, _parameters(result.after)
         table.add_row(
             result.name,
             str(result.rewrites) if before.stage is after.stage else "-",
             _change(_nodes(before), _nodes(after)),
             _change(_edges(before), _edges(after)),
-            _change(parameters[index], parameters[index + 1]),
+            _change(first, parameters),
         )
     return table
 

@@ -32,7 +32,8 @@ class Entry:
     """One name.
 
     Attributes:
-        kind: `block`, `topology`, `operator`, `fusion`, `pass`, `activation` or `setting`.
+        kind: `block`, `backbone`, `topology`, `model`, `operator`, `fusion`, `pass`, `activation`
+            or `setting`.
         origin: the file and line of a document, the Python module of what a plugin adds, else
             `built in`.
         variants: the named rows of a document, each with what it says.
@@ -262,6 +263,7 @@ def _first_sentence(kind: type) -> str:
 def words_for_editors(library: Library) -> Mapping[str, Sequence[str]]:
     """What an editor may offer as the value of a key: the names that fit there."""
     from archgraph.passes.registry import FINAL
+    from archgraph.spec import KINDS
 
     named: dict[str, list[str]] = {}
     for entry in vocabulary(library):
@@ -277,5 +279,5 @@ def words_for_editors(library: Library) -> Mapping[str, Sequence[str]]:
         "act": named["activation"],
         "norm": [name for name in named["operator"] if name.endswith("norm")],
         "passes": [name for name in named["pass"] if name not in FINAL],
-        "extends": [*named["topology"], *named["block"]],
+        "extends": [name for kind in KINDS for name in named[kind]],
     }

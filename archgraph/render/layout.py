@@ -143,7 +143,7 @@ class _Placing:
     row: Mapping[str, int]
     stacks: Sequence[Sequence[str]] = ()
     column: dict[str, int] = field(default_factory=dict)
-    sweep: dict[str, _Sweep] = field(default_factory=dict)
+    sweep: dict[str, _Sweep] = field(default_factory=dict)  # of all but inputs and stacks
     taken: set[tuple[int, int]] = field(default_factory=set)  # (column, row)
     after: dict[tuple[int, int], int] = field(default_factory=dict)  # shortcuts of `_free`
     scope_start: dict[str, int] = field(default_factory=dict)
@@ -216,10 +216,11 @@ class _Placing:
         name = sweep.names[-1]
         readers = dict.fromkeys(user for user, _ in self.graph.users(name))
         for reader in readers:
-            other = self.sweep[reader]
+            other = self.sweep.get(reader)
             direction = _sign(self.row[reader] - self.row[name])
             if (
-                other.names[0] == reader
+                other is not None
+                and other.names[0] == reader
                 and direction == -sweep.direction != 0
                 and direction == (other.direction or direction)
                 and self.graph[name].scope == self.graph[reader].scope
@@ -235,7 +236,7 @@ class _Placing:
 
     def _may_follow(self, reader: str, name: str, sweep: _Sweep) -> bool:
         """Whether `reader` could read `name` if `name` stood in the sweep."""
-        if self.sweep[reader] is sweep:
+        if self.sweep.get(reader) is sweep:
             return self.row[reader] != self.row[name]
         return self.column[reader] > sweep.column
 
@@ -247,7 +248,7 @@ class _Placing:
             end[scope] = max(end.get(scope, 0), self.column[name])
         for sweep in reversed(sweeps):
             if not sweep.names or any(
-                self.sweep[user] is not sweep
+                self.sweep.get(user) is not sweep
                 for name in sweep.names
                 for user, _ in self.graph.users(name)
             ):

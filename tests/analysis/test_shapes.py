@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archgraph.analysis import level_size, parse_image_size
+from archgraph.analysis import image_size_of, level_size, parse_image_size
 from archgraph.errors import SpecError
+from archgraph.expressions import Scalar
+from archgraph.ir import Graph, Scope, Stage
 
 
 def halved(side: int, times: int) -> int:
@@ -81,3 +83,14 @@ def test_what_is_no_image_size_is_an_error_with_a_fix(value: int | str) -> None:
 def test_analysis_and_render_do_not_import_torch() -> None:
     code = "import archgraph.analysis, archgraph.render, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [(640, (640, 640)), (512.0, (512, 512)), (True, None), (0, None), (1e9, None), ("640", None)],
+)
+def test_the_image_that_a_model_is_meant_for(said: Scalar | str, size: object) -> None:
+    graph = Graph("m", Stage.OPERATORS)
+    assert image_size_of(graph) is None
+    graph.scopes[""] = Scope("", "m", (("image_size", said),))
+    assert image_size_of(graph) == size

@@ -128,6 +128,20 @@ def test_without_share_every_level_has_weights(tmp_path: Path) -> None:
     ]
 
 
+def test_a_list_of_steps_stands_on_every_level(tmp_path: Path) -> None:
+    nodes = (
+        "  - {name: body, use: tiny}\n"
+        "  - {name: same, use: conv channels=4}\n"
+        "  - {name: smooth, use: [conv-norm-act channels=4, relu], share: levels, own: [norm]}"
+    )
+    graph = compiled(tmp_path, nodes, "smooth")
+    scope = graph.scopes["smooth.p3"]
+    assert (scope.block, scope.module, scope.key) == ("smooth", "smooth", "p3")
+    assert graph["smooth.p3.use.0.conv"].weights == "smooth.use.0.conv"
+    assert graph["smooth.p3.use.0.norm"].weights == "smooth.use.0.norm.p3"
+    assert graph.outputs["p3"] == "smooth.p3.use.1"
+
+
 def test_nodes_share_the_weights_of_a_topology(tmp_path: Path) -> None:
     nodes = (
         "  - {name: body, use: tiny}\n  - {name: first, use: bifpn levels=2..4 channels=16}\n"

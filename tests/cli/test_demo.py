@@ -12,17 +12,19 @@ from tests.cli.support import Command
 def test_the_whole_tour(archgraph: Command, folder: Path) -> None:
     outcome = archgraph("demo")
     assert (outcome.code, outcome.err) == (0, "")
-    for step in range(1, 8):
-        assert f"\n{step}/7  " in outcome.out
+    for step in range(1, 9):
+        assert f"\n{step}/8  " in outcome.out
     assert "td7 removed (1 input, same level): td6, out7 now read in7" in outcome.out
     for level in range(3, 8):
         size = 512 // 2**level
         assert f"     P{level}: (1, 64, {size}, {size})\n" in outcome.out
     assert "115,257 parameters" in outcome.out
     assert "120 of 120 weights got a gradient" in outcome.out
+    assert ["total", "3.88M", "2.49G"] in [line.split() for line in outcome.out.splitlines()]
     assert sorted(path.name for path in (folder / "archgraph-demo").iterdir()) == [
         "bifpn.py",
         "bifpn.svg",
+        "efficientdet.svg",
         "run.py",
     ]
 

@@ -19,6 +19,15 @@ def test_a_row_per_pass(archgraph: Command) -> None:
     ]
 
 
+def test_the_passes_of_a_model_are_those_of_its_parts(archgraph: Command) -> None:
+    outcome = archgraph("passes", "efficientdet")
+    rows = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    assert rows[1] == "extra: resolve-edges 2 2 2 20,672"
+    assert rows[2] == "neck: prune-single-input 2 10 -> 8 18 -> 16 79,442 -> 69,712"
+    # the whole network, with backbone and heads
+    assert rows[-1].endswith(" 3,880,067")
+
+
 def test_explain_names_nodes_and_shows_what_changed(archgraph: Command) -> None:
     outcome = archgraph("passes", "bifpn", "--explain")
     assert outcome.code == 0

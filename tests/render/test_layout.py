@@ -48,6 +48,26 @@ def kinds(layout: Layout) -> dict[tuple[str, str], EdgeKind]:
 # --- the library ---------------------------------------------------------------------------
 
 
+def test_a_stack_stands_above_its_image() -> None:
+    nodes = {"image": (0, []), "b3": (3, ["image"]), "b4": (4, ["image"]), "n4": (4, ["b4", "b3"])}
+    graph = pyramid(nodes, {"b3": "b", "b4": "b"})
+    assert picture(lay_out(graph, [("b3", "b4")])) == ["b4 n4", "b3 .", "image ."]
+
+
+def test_a_stack_that_reads_others_has_a_column_of_its_own() -> None:
+    nodes = {"in3": (3, []), "a3": (3, ["in3"]), "b3": (3, ["a3"]), "b4": (4, ["a3"])}
+    graph = pyramid(nodes, {"b3": "b", "b4": "b"})
+    assert picture(lay_out(graph, [("b3", "b4")])) == [". . b4", "in3 a3 b3"]
+
+
+def test_what_passes_a_whole_section_is_no_skip() -> None:
+    nodes = {"in3": (3, []), "a3": (3, ["in3"]), "b3": (3, ["in3"]), "c3": (3, ["b3", "in3"])}
+    graph = pyramid(nodes, {"a3": "a", "b3": "b", "c3": "b"})
+    found = kinds(lay_out(graph))
+    assert found["in3", "b3"] is EdgeKind.SAME_LEVEL
+    assert found["in3", "c3"] is EdgeKind.SKIP
+
+
 def test_bifpn_stands_as_in_the_paper() -> None:
     layout = layout_of("bifpn")
     assert layout.levels == (7, 6, 5, 4, 3)
