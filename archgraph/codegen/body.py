@@ -23,7 +23,9 @@ from archgraph.codegen.statement import Statement, grouped, place, shown_path, t
 # The steps of a chain that leaves the input of a block alone.
 CHAIN = "y"
 # Functions whose results Python's types know; of a module's call they know nothing.
-TYPED = re.compile(r"F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid")
+TYPED = re.compile(
+    r"F\.(relu|relu6|silu|hardswish|mish|gelu)|torch\.sigmoid|(max|avg)_pool_same|pad_same"
+)
 
 
 class Body:
@@ -69,6 +71,7 @@ class Body:
         found = series_of(group, interface(outlined.graph), self.flow)
         self.inside = {i: series for series in found for i in series.parts}
         self.mappings: dict[str, str] = {}
+        self.takes_image = group.is_root and interface(outlined.graph).takes_image
 
     def write(self) -> tuple[list[Statement], list[str]]:
         """The statements, and what is returned: variables, or the last expression itself."""
@@ -253,7 +256,7 @@ class Body:
         """Variables for the results: spec names among nodes, else the operand's if it is done."""
         if len(part.results) > 1:
             names: list[str] = []
-            for name in self._local_names(part):
+            for name in self._level_names(part) or self._local_names(part):
                 while name in names:
                     name += "_"
                 names.append(self._free_name(name, i))
@@ -279,11 +282,19 @@ class Body:
         if self.group.template.outputs == (("part", i, 0),) or part.path in ("fuse", "block"):
             return "x"
         if self.flow.goes_on(i):
-            return CHAIN
+            ended = "x" in self.inputs and self._free_name("x", i) == "x"
+            return "x" if ended else CHAIN
         if part.called and part.called[0] == "inputs" and part.items[0].child:
             done = roles(self.classes[self._child_module(part)])
             return "_".join([self._spec_name(part), *done])
         return self._spec_name(part)
+
+    def _level_names(self, part: Part) -> list[str]:
+        """`p3, p4, p5` for the levels of a pyramid inside of a whole model."""
+        types = [self.types[value] for value in part.results]
+        names = [f"p{type_.level}" for type_ in types]
+        is_pyramid = len(set(names)) == len(names) and not any(t.is_global for t in types)
+        return names if self.takes_image and is_pyramid else []
 
     def _local_names(self, part: Part) -> list[str]:
         """Names for several results, by what the child calls them."""

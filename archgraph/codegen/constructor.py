@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+import re
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from archgraph.codegen.access import LEVEL, Access, is_plain
 from archgraph.codegen.body import Body
@@ -11,11 +11,13 @@ from archgraph.codegen.calls import Attribute
 from archgraph.codegen.classes import ModuleClass
 from archgraph.codegen.formula import is_atom, words
 from archgraph.codegen.initial import Start, initial_texts
-from archgraph.codegen.layout import INDENT, Line, Origin, lines, signature
-from archgraph.codegen.parameters import Parameter
+from archgraph.codegen.layout import INDENT, WIDTH, Line, Origin, lines, signature
+from archgraph.codegen.parameters import Parameter, literal
 from archgraph.codegen.shape import KEYED, Field
+from archgraph.codegen.shares import may_share, runs, shares_of, without_places
 from archgraph.codegen.statement import place
 
+LEVELS = "levels"
 LEADING = ("in_channels", "channels")
 
 
@@ -48,6 +50,10 @@ class Constructor:
         self.named = named
         self.said = said
         self.starts = starts
+        self.shares = shares_of(group, classes)
+        self.by_level: dict[str, str] = {}
+        self.levels: list[tuple[str, ...]] = []
+        self.variables: dict[tuple[str, str], str] = {}
         self.optional = {
             part.called: i for i, part in enumerate(group.template.parts) if i in group.bypass
         }
@@ -67,11 +73,13 @@ class Constructor:
         if self.base != "nn.Module":
             yield from self._as_list()
             return
-        yield Line(f"{INDENT * 2}super().__init__()")
+        made: list[Line] = []
+        for found in self.group.template.fields.values():
+            made += self._field(found)
+        yield from self._start(made)
         for name, text in self.numbers.kept.items():
             yield from lines(f"self.{name} = {text}", 2)
-        for found in self.group.template.fields.values():
-            yield from self._field(found)
+        yield from made
         for text in initial_texts(self.starts, self.access):
             yield from lines(text, 2)
         yield Line("")
@@ -80,6 +88,16 @@ class Constructor:
     def base(self) -> str:
         """What the class derives from: a list, where all it holds is numbered from 0."""
         return "nn.ModuleList" if self.access.is_list else "nn.Module"
+
+    def _start(self, made: list[Line]) -> Iterator[Line]:
+        """The first line; it takes the place of a block, where that needs a line of its own."""
+        first = made[0].text.strip() if made else ""
+        alone = not self.named or len(self.group.template.fields) == 1
+        if first.startswith("# ") and alone:
+            made.pop(0)
+            yield Line(f"{INDENT * 2}super().__init__()  {first}")
+        else:
+            yield Line(f"{INDENT * 2}super().__init__()")
 
     def _as_list(self) -> Iterator[Line]:
         fields = self.group.template.fields
@@ -93,12 +111,31 @@ class Constructor:
     # --- one attribute ---------------------------------------------------------------------
 
     def _field(self, found: Field) -> Iterator[Line]:
-        value = self._value(found)
+        if found.named:
+            yield from self._optional_edges(found)
+        if found.name in self.keyed:
+            yield from self._levels(found)
+        value = without_places(self._value(found))
         text = f"self.{found.name} = {value}"
         if not is_plain(found.name):
             text = f'self.add_module("{found.name}", {value})'
         origin = self._origin(found)
         yield from lines(text, 2, self._comment(origin[1]), origin)
+
+    def _optional_edges(self, found: Field) -> Iterator[Line]:
+        """Variables for what is made under a condition, where the mapping is too long with it."""
+        text = self._value(found)
+        if len(text) + len(found.name) + len(INDENT * 2) + len("self. = ") <= WIDTH:
+            return
+        names = dict(zip(found.members, self.access.edge_names(found), strict=True))
+        for key, attribute in found.members.items():
+            made = self._made(found, key, attribute)
+            is_optional = (found.name, key) in self.optional
+            if is_optional and names[key] not in {p.name for p in self.group.parameters}:
+                self.variables[found.name, key] = names[key]
+                yield from lines(
+                    f"{names[key]} = {without_places(made)}", 2, "", self._origin(found)
+                )
 
     def _origin(self, found: Field) -> Origin:
         first = next(iter(found.members.values()))
@@ -114,8 +151,9 @@ class Constructor:
     def _value(self, found: Field) -> str:
         if not found.kind:
             return self._made(found, "", found.members[""])
-        if found.kind == "dict" and found.name in self.keyed:
-            return self._by_level(found)
+        if found.name in self.by_level:
+            text = self.by_level[found.name]
+            return f"nn.ModuleDict({{{LEVEL}: {text} for {LEVEL} in {LEVELS}}})"
         if found.kind == "dict":
             pairs = [
                 f"{self.access.key(found, key)}: {self._made(found, key, each)}"
@@ -130,15 +168,17 @@ class Constructor:
         inner = elements[0][2:-1] if sole else ", ".join(elements)
         return f"nn.ModuleList([{inner}])"
 
-    def _by_level(self, found: Field) -> str:
-        """A mapping with a module for each key that `forward` may be told."""
-        texts = {key: self._made(found, key, each) for key, each in found.members.items()}
-        (text, *others) = dict.fromkeys(texts.values())
-        if others or len(texts) == 1 or LEVEL in words(text):
-            pairs = ", ".join(f'"{key}": {made}' for key, made in texts.items())
-            return f"nn.ModuleDict({{{pairs}}})"
-        keys = ", ".join(f'"{key}"' for key in texts)
-        return f"nn.ModuleDict({{{LEVEL}: {text} for {LEVEL} in ({keys})}})"
+    def _levels(self, found: Field) -> Iterator[Line]:
+        """A variable for the keys that `forward` may be told, where all modules are alike."""
+        (text, *others) = {self._made(found, key, each) for key, each in found.members.items()}
+        names = {parameter.name for parameter in self.group.parameters}
+        if others or len(found.members) == 1 or {LEVEL, LEVELS} & (words(text) | names):
+            return
+        self.by_level[found.name] = text
+        keys = tuple(found.members)
+        if keys not in self.levels:
+            self.levels.append(keys)
+            yield from lines(f"{LEVELS} = {literal(keys)}", 2)
 
     def _is_single(self, found: Field, first: Attribute) -> bool:
         """Whether the elements hand on one value, so that `Sequential` can call them."""
@@ -158,18 +198,33 @@ class Constructor:
 
     def _made(self, found: Field, key: str, attribute: Attribute) -> str:
         """The constructor call of a module, under its condition if it is optional."""
+        if (found.name, key) in self.variables:
+            return self.variables[found.name, key]
         text = self._call(found, key, attribute)
         i = self.optional.get((found.name, key))
         if i is None:
             return text
         without = "nn.Identity()" if self.body.flow.is_identity(i) else "None"
-        return f"{text} if {self.numbers.presence[i]} else {without}"
+        return f"{text} if {self._condition(i)} else {without}"
+
+    def _condition(self, i: int) -> str:
+        """When a part is there, in terms of what is an attribute already."""
+        text = self.numbers.presence[i]
+        for name, known in self.numbers.kept.items():
+            if text.startswith(f"{known} and ") and not re.search(r"\b(or|if)\b", known):
+                return f"self.{name}{text.removeprefix(known)}"
+        return text
 
     def _call(self, found: Field, key: str, attribute: Attribute) -> str:
         if attribute.child:
             child = self.classes[attribute.child]
             texts = {p.name: self.numbers.texts[found.name, key, p.name] for p in child.parameters}
-            return f"{child.name}({', '.join(_arguments(child.parameters, texts))})"
+            if may_share(found):
+                given = child.arguments(attribute.child)
+                texts |= {n: s.text(given[n]) for n, s in self.shares.items() if n in given}
+            positional = {*LEADING, *child.numbers.entering}
+            arguments = _arguments(child.parameters, texts, positional)
+            return f"{child.name}({', '.join(arguments)})"
         form = attribute.form
         assert form is not None and form.module is not None
         texts = {slot: self.numbers.texts[found.name, key, slot] for slot in form.slots}
@@ -198,13 +253,15 @@ def _declared(parameter: Parameter) -> str:
     return f"{text} = {parameter.default}" if parameter.default else text
 
 
-def _arguments(parameters: Sequence[Parameter], texts: Mapping[str, str]) -> list[str]:
+def _arguments(
+    parameters: Sequence[Parameter], texts: Mapping[str, str], positional: Set[str]
+) -> list[str]:
     """The arguments of a call: widths by position, others by name, defaults left out."""
     found: list[str] = []
     leading = True
     for parameter in parameters:
         text = texts[parameter.name]
-        leading = leading and parameter.name in LEADING
+        leading = leading and parameter.name in positional
         if not parameter.default or text != parameter.default:
             found.append(text if leading else f"{parameter.name}={text}")
     return found
@@ -216,12 +273,3 @@ def _counted(first: str, rest: str, count: str) -> list[str]:
         return [f"*({rest} for _ in range({count}))"]
     less = f"{count} - 1" if is_atom(count) else f"({count}) - 1"
     return [first, f"*({rest} for _ in range({less}))"]
-
-
-def runs(texts: Sequence[str]) -> list[str]:
-    """Elements, equal neighbours counted: each needs an instance of its own."""
-    found: list[str] = []
-    for text, group in groupby(texts):
-        count = len(list(group))
-        found.append(text if count == 1 else f"*({text} for _ in range({count}))")
-    return found

@@ -261,7 +261,9 @@ def docstring(paragraphs: Sequence[str], depth: int) -> str:
     found: list[str] = []
     for paragraph in paragraphs:
         safe = _escape(paragraph)
-        found += textwrap.wrap(safe, WIDTH - len(indent) - 8, break_on_hyphens=False) or [""]
+        # One line has its quotes on both sides, several have them on their own.
+        room = WIDTH - len(indent) - 6 if len(paragraphs) == 1 else WIDTH - len(indent) - 3
+        found += textwrap.wrap(safe, room, break_on_hyphens=False) or [""]
     if len(found) == 1:
         return f'{indent}"""{found[0]}"""'
     body = "\n".join(f"{indent}{line}".rstrip() for line in found[1:])

@@ -63,8 +63,11 @@ def name_classes(groups: Sequence[ModuleClass]) -> None:
 def _base_name(group: ModuleClass) -> str:
     scope = group.instance.scope
     name = camel(scope.block)
-    if len(name) == 1 and scope.path:  # a letter tells nothing: `t4` is a TNode
-        name += NODE if _last(scope.path).startswith(scope.block) else "Block"
+    last = {_last(module) for module in group.modules}
+    if len(name) == 1 and scope.path:  # a letter tells nothing: `t4` is a TNode, if not T4
+        is_node = _last(scope.path).startswith(scope.block)
+        name = camel(last.pop()) if is_node and len(last) == 1 else name
+        name += "" if len(name) > 1 else NODE if is_node else "Block"
     if scope.block == "edge" and scope.path:
         # An edge is called after what happens on it: Project, ProjectUp.
         name = camel("-".join(roles(group)))

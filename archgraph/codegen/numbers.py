@@ -40,7 +40,8 @@ def explain(
     """The numbers of a class; None if its optional parts need too much explanation."""
     explainer = _Explainer(group, outlined, classes, is_literal)
     numbers = explainer.run()
-    most = 1 if group.bypass else 0
+    # What an edge does is its name: no flag leaves a part of it out.
+    most = 1 if group.bypass and group.instance.scope.block != "edge" else 0
     if explainer.flags > most or (group.bypass and len(numbers.parameters) > MAX_PARAMETERS):
         return None
     return numbers

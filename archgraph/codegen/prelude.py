@@ -219,11 +219,14 @@ class Conv2dSame(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: the odd pixel at the bottom and right."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, **options: Any
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, **options: Any
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, **options)
+        padding = "same" if stride == 1 and kernel_size % 2 else 0
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, **options)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.padding == "same":
+            return super().forward(x)
         pads: list[int] = []
         for axis in (1, 0):  # F.pad wants the last axis first
             size, stride = x.shape[axis + 2], self.stride[axis]
@@ -245,9 +248,8 @@ def he_normal(module: nn.Module) -> None:
 def glorot_uniform(module: nn.Module) -> None:
     """Draw the weights of a convolution from Glorot's uniform distribution; its bias is 0."""
     if isinstance(module, nn.Conv2d):
-        taps = math.prod(module.kernel_size)
-        fans = (module.in_channels + module.out_channels) * taps // module.groups
-        limit = math.sqrt(6 / fans)
+        fans = (module.in_channels + module.out_channels) * math.prod(module.kernel_size)
+        limit = math.sqrt(6 * module.groups / fans)
         nn.init.uniform_(module.weight, -limit, limit)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
@@ -256,17 +258,13 @@ def glorot_uniform(module: nn.Module) -> None:
 def lecun_normal(module: nn.Module) -> None:
     """Draw the weights of a convolution from N(0, sqrt(1 / fan_in)); its bias is 0."""
     if isinstance(module, nn.Conv2d):
-        fan_in = module.in_channels * math.prod(module.kernel_size) // module.groups
-        nn.init.normal_(module.weight, std=math.sqrt(1 / fan_in))
+        nn.init.normal_(module.weight, std=math.sqrt(1 / module.weight[0].numel()))
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 
 
 def max_pool_same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Max pooling with TensorFlow's SAME padding; what lies outside never wins.
-
-    Padding half of what is missing on both sides and rounding up gives the same windows.
-    """
+    """Max pooling with TensorFlow's SAME padding: half of it on both sides, sizes rounded up."""
     height, width = x.shape[-2:]
     vertical = max(((height + stride - 1) // stride - 1) * stride + kernel - height, 0) // 2
     horizontal = max(((width + stride - 1) // stride - 1) * stride + kernel - width, 0) // 2

@@ -29,17 +29,31 @@ class Constructor:
     kwargs: frozenset[tuple[str, object]]
     all_args: tuple[object, ...]
     all_kwargs: frozenset[tuple[str, object]]
+    other: Constructor | None = None
 
     @staticmethod
-    def between(shortest: Leaf, longest: Leaf) -> Constructor:
-        """What a form makes with literals, which leave defaults out, and with parameters."""
+    def among(leaves: Sequence[Leaf]) -> Constructor:
+        """What a form makes, with literals first; these leave defaults out.
+
+        With parameters it may make another class, whose instances do the same.
+        """
+        alike = [leaf for leaf in leaves if leaf._target == leaves[0]._target]
+        others = [leaf for leaf in leaves if leaf._target != leaves[0]._target]
+        shortest = min(alike, key=lambda leaf: len(leaf._args) + len(leaf._kwargs))
+        longest = max(alike, key=lambda leaf: len(leaf._args) + len(leaf._kwargs))
         kwargs = frozenset(shortest._kwargs)
-        all_kwargs = kwargs | frozenset(longest._kwargs)
-        return Constructor(shortest._target, shortest._args, kwargs, longest._args, all_kwargs)
+        return Constructor(
+            shortest._target,
+            shortest._args,
+            kwargs,
+            longest._args,
+            kwargs | frozenset(longest._kwargs),
+            Constructor.among(others) if others else None,
+        )
 
     def allows(self, leaf: Leaf) -> bool:
         """Whether a module is made like this, with or without its defaults."""
-        return (
+        return (self.other is not None and self.other.allows(leaf)) or (
             leaf._target == self.target
             and self.args == leaf._args[: len(self.args)]
             and leaf._args == self.all_args[: len(leaf._args)]
@@ -169,8 +183,12 @@ class Reference:
         samples: list[object] = [self.recorder.value("sample", i) for i in range(count)]
         constructor = None
         if form.module:
-            made = [str(form.module(texts)) for texts in (literals(form), parameters)]
-            constructor = Constructor.between(*[eval(_compiled(text), names) for text in made])
+            made = [form.module(texts) for texts in (literals(form), parameters)]
+            if made[0].target != made[1].target:
+                writings = islice(_writings(literals(form), parameters), MAX_WRITINGS)
+                made = [form.module(texts) for texts in writings]
+            written_out = dict.fromkeys(str(each) for each in made)
+            constructor = Constructor.among([eval(_compiled(t), names) for t in written_out])
             operands.insert(0, "module")
             samples.insert(0, _held(self.recorder, "sample"))
         # Where two writings are the same call on any operands, one of them is enough.

@@ -136,12 +136,13 @@ class ScopeTree:
         alike = {
             self._kin(path, roles[path]) for path in weighted if self._is_edge(path) and roles[path]
         }
-        return {
+        kept = {p for p in self.scopes if p in weighted or sizes[p] >= WORTH_A_MODULE}
+        return kept | {
             path
             for path in self.scopes
-            if path in weighted
-            or sizes[path] >= WORTH_A_MODULE
-            or (self._is_edge(path) and self._kin(path, roles[path]) in alike)
+            if self._is_edge(path)
+            and self.parents[path] in kept
+            and self._kin(path, roles[path]) in alike
         }
 
     def _is_edge(self, path: str) -> bool:

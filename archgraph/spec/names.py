@@ -28,8 +28,8 @@ MODULE_ATTRIBUTES = frozenset(
 OWN_NAMES = frozenset(
     """self features x torch nn F Tensor cells super levels in_levels channels in_channels
     size_multiple spec_hash clear pop keys items values update adaptive_max_pool attend_positions
-    avg_pool_same check_size grouped_softmax halved_size max_pool_same pad_same reassemble_windows
-    sine_positions""".split()
+    avg_pool_same check_size glorot_uniform grouped_softmax halved_size he_normal lecun_normal
+    max_pool_same pad_same reassemble_windows sine_positions""".split()
 )
 RESERVED = MODULE_ATTRIBUTES | OWN_NAMES
 

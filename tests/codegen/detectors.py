@@ -194,7 +194,7 @@ def body_of(text: str, name: str) -> str:
 
 def changed(graph: Graph, name: str, **fields: object) -> Graph:
     """The graph with other fields in one node."""
-    other = Graph(graph.name, graph.stage, graph.settings_at(""), graph.policy)
+    other = Graph(graph.name, graph.stage)
     other.scopes, other.templates = dict(graph.scopes), dict(graph.templates)
     for node in graph:
         new = replace(node, **fields) if node.name == name else node  # type: ignore[arg-type]

@@ -44,6 +44,13 @@ def is_initial(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and INITIAL.fullmatch(ast.unparse(node)) is not None
 
 
+def is_levels(node: ast.stmt) -> bool:
+    """Whether this is `levels = ("p3", "p4")`, the keys of a mapping by level."""
+    return isinstance(node, ast.Assign) and (
+        [ast.unparse(target) for target in node.targets] == ["levels"] and is_names(node.value)
+    )
+
+
 def is_key(node: ast.expr) -> bool:
     """Whether this is the key of a level, as an argument."""
     value = node.value if isinstance(node, ast.Constant) else None

@@ -28,6 +28,7 @@ from tests.codegen.source_shapes import (
     is_fact,
     is_initial,
     is_key,
+    is_levels,
     is_names,
     of_self,
     unpacked,
@@ -254,7 +255,7 @@ class _Checker:
     # --- statements ------------------------------------------------------------------------
 
     def _statement(self, node: ast.stmt) -> None:
-        if is_initial(node):
+        if is_initial(node) or is_levels(node):
             return
         if not isinstance(node, NODES):
             self.note("statement", node)

@@ -27,7 +27,8 @@ def test_a_tower_with_norms_per_level_is_what_a_person_would_write() -> None:
     text = checked(detector())
     step = body_of(text, "TowerStep")
     norm = "level: nn.BatchNorm2d(channels, eps=0.001, momentum=0.01)"
-    assert f'nn.ModuleDict( {{ {norm} for level in ("p3", "p4", "p5") }} )' in step
+    assert 'levels = ("p3", "p4", "p5") self.norm' in step
+    assert f"nn.ModuleDict( {{{norm} for level in levels}} )" in step
     assert "def forward(self, x: Tensor, level: str) -> Tensor:" in step
     assert "self.norm[level](self.pointwise(x))" in step
     head = body_of(text, "Head")
@@ -35,7 +36,7 @@ def test_a_tower_with_norms_per_level_is_what_a_person_would_write() -> None:
     assert "for block in self.tower: x = block(x, level) x = self.predict(x)" in head
     assert "level" not in body_of(text, "Separable")
     network = body_of(text, "TinyDetector")
-    assert 'features = {"p3": td3, "p4": out4, "p5": out5}' in network
+    assert 'features = {"p3": p3, "p4": p4, "p5": p5}' in network
     assert "classes = [self.classes(x, level) for level, x in features.items()]" in network
     assert "boxes = [self.boxes(x, level) for level, x in features.items()]" in network
     assert network.endswith("return classes, boxes")
@@ -74,7 +75,7 @@ def test_the_text_form_keeps_keys() -> None:
 def test_levels_in_a_list_written_out_by_hand() -> None:
     """A norm that differs from the others is written out in the mapping."""
     text = checked(detector())
-    assert 'for level in ("p3", "p4", "p5")' in text
+    assert 'levels = ("p3", "p4", "p5")' in text
     one = checked(detector(levels=1, cells=1))
     assert 'nn.ModuleDict({"p3": nn.BatchNorm2d(channels, eps=0.001, momentum=0.01)})' in one
 

@@ -154,7 +154,7 @@ WRONG = [
     (BIAS, f"{BIAS}\n        self.classes.apply(lecun_normal)", "with bias 0.0, not lecun_normal"),
     (BIAS, "nn.init.zeros_(self.classes.predict.pointwise.bias)", "zeros_"),
     (BIAS, BIAS.replace("constant_(self", "constant_(F.relu(self"), ""),
-    ('"p3": td3, "p4": out4', '"p4": td3, "p3": out4', "nothing in it computes"),
+    ('"p3": p3, "p4": p4', '"p4": p3, "p3": p4', "nothing in it computes"),
     ("self.norm[level]", 'self.norm["p3"]', "nothing in it computes"),
     ("x = block(x, level)", 'x = block(x, "p4")', "nothing in it computes"),
     ("return classes, boxes", "return boxes, classes", "it returns boxes"),

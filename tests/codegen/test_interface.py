@@ -66,7 +66,7 @@ def test_a_level_that_another_part_reads_is_no_comprehension() -> None:
     graph.set_inputs("again", [replace(edge, source="classes.p4.predict.pointwise")])
     graph.set_outputs({**graph.outputs, "again.p4": "again"})
     network = body_of(checked(graph), "TinyDetector")
-    assert 'classes_p4 = self.classes(out4, "p4")' in network
+    assert 'classes_p4 = self.classes(p4, "p4")' in network
     assert "boxes = [self.boxes(x, level) for level, x in features.items()]" in network
     assert network.endswith("return [classes_p3, classes_p4, classes_p5], boxes, [again]")
 
@@ -81,7 +81,7 @@ def test_shared_heads_without_own_weights_take_no_level() -> None:
     other.set_outputs(graph.outputs)
     text = checked(other)
     assert "level" not in re.sub(r'""".*?"""|levels', "", text, flags=re.S)
-    assert "classes = [self.classes(x) for x in (td3, out4, out5)]" in text
+    assert "classes = [self.classes(x) for x in (p3, p4, p5)]" in text
 
 
 @pytest.mark.parametrize(

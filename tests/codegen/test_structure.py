@@ -200,7 +200,8 @@ def test_edges_of_other_names_share_a_class() -> None:
         "class BifpnCell(nn.Module):"
     ]
     assert text.count("\nclass Td") == 1
-    assert "Project(in_l_channels, channels)\n                if in_l_channels != channels" in text
+    edge = "Project(in_l_channels, channels) if in_l_channels != channels else nn.Identity()"
+    assert f"        in_l_edge = {edge}\n" in text
 
 
 def test_variables_and_parameters_hide_nothing_of_python(tmp_path: Path) -> None:

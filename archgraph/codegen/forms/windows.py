@@ -22,9 +22,11 @@ from archgraph.ir.ops import (
 def conv(op: Op, inputs: Sequence[FeatureType]) -> Form:
     assert isinstance(op, Conv)
     extent = op.dilation * (op.kernel - 1) + 1
-    # At stride 1 and odd windows SAME is ordinary symmetric padding.
+    derived = op.dilation == 1 and op.kernel % 2 == 1
+    # At stride 1 and odd windows SAME is ordinary symmetric padding; one text can say both.
+    either = op.padding == "same" and derived
     same = op.padding == "same" and (op.stride > 1 or extent % 2 == 0)
-    padded = not same and op.padding != "valid"
+    padded = either or (not same and op.padding != "valid")
     slots: dict[str, Scalar] = {
         "in_channels": inputs[0].channels,
         "channels": op.channels,
@@ -32,24 +34,24 @@ def conv(op: Op, inputs: Sequence[FeatureType]) -> Form:
         "stride": op.stride,
         "dilation": op.dilation,
         "groups": op.groups,
+        "bias": op.bias,
     }
     depthwise = op.groups == inputs[0].channels and op.groups > 1
-    derived = op.dilation == 1 and op.kernel % 2 == 1
     if padded and not derived:
         slots["padding"] = symmetric_padding(extent, op.stride)
 
     def module(texts: Texts) -> Constructed:
+        is_same = texts["stride"] != "1" if either else same
         arguments = [texts["in_channels"], texts["channels"], texts["kernel"]]
         arguments += options(texts, stride="1")
-        if padded:
+        if padded and not is_same:
             padding = _half(texts["kernel"]) if derived else texts["padding"]
             arguments += [f"padding={padding}"] if padding != "0" else []
-        arguments += options(texts, dilation="1", groups="1")
-        arguments += [] if op.bias else ["bias=False"]
-        return Constructed("Conv2dSame" if same else "nn.Conv2d", tuple(arguments))
+        arguments += options(texts, dilation="1", groups="1", bias="True")
+        return Constructed("Conv2dSame" if is_same else "nn.Conv2d", tuple(arguments))
 
     channels = {"in_channels", "channels"} | ({"groups"} if depthwise else set())
-    structure = ("conv", same, padded, derived, op.bias, depthwise)
+    structure = ("conv", "either" if either else same, padded, derived, depthwise)
     return Form(structure, module_call, module, slots, frozenset(channels))
 
 
