@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from archgraph.codegen.scopes import cell_of
 from archgraph.codegen.snippets import ADDED, definitions
 from archgraph.codegen.statement import Statement, place
 from archgraph.errors import CodegenError, Diagnostic
-from archgraph.ir import Graph, Scope, Stage, print_graph
+from archgraph.ir import Graph, Scope, Stage, fingerprint
 
 # So many results are written out in the type of what `forward` returns.
 MAX_RESULTS = 6
@@ -182,13 +181,10 @@ class _ClassWriter:
 
     def _facts(self) -> Iterator[str]:
         """What a user of the module asks it: levels, widths, what it was made from."""
-        # Places and hints may change without the network changing.
-        text = re.sub(r"\s+# .*|  template .*\n", "", print_graph(self.graph))
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
         for name, fact in facts(self.graph, self.body.types).items():
             yield from (line.text for line in lines(f"{name} = {fact_text(fact)}", 1))
         yield f"{INDENT}size_multiple = {self.size_multiple}"
-        yield f'{INDENT}spec_hash = "{digest}"'
+        yield f'{INDENT}spec_hash = "{fingerprint(self.graph)}"'
 
     # --- forward ---------------------------------------------------------------------------
 
