@@ -247,7 +247,7 @@ def table(cases: Sequence[Case]) -> Iterator[str]:
     yield "|---|" + "---|" * (len(columns) + 2)
     for case in cases:
         found = compare(case)
-        numbers = " | ".join(f"{found[column]:.0e}" for column in columns)
+        numbers = " | ".join(f"{found[c]:.0e}" if found[c] else "0" for c in columns)
         yield f"| {case.label} | {numbers} | {found['effdet ms']:.0f} | {found['ms']:.0f} |"
 
 
