@@ -119,6 +119,8 @@ def test_an_interrupt_ends_watching_and_is_no_failure(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that starts tests in the background has them ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr
         assert process.stderr.readline() == "watching 1 file; Ctrl-C ends\n"
