@@ -50,7 +50,17 @@ def test_there_are_specs() -> None:
     assert {"fpn", "fpn-efficientdet", "panet", "bifpn"} <= set(TOPOLOGIES)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+# Each with a score of variants; `tests/models` compiles them too.
+LARGE = ("efficientdet", "efficientdet-symmetric")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, id=spec.stem, marks=pytest.mark.slow if spec.stem in LARGE else ())
+        for spec in SPECS
+    ],
+)
 def test_every_spec_is_clean(spec: Path) -> None:
     assert check_spec(os.fspath(spec)) == []
 

@@ -40,8 +40,8 @@ ELSEWHERE = {
     "E402": "tests/ir/test_text.py",  # the text form of a graph
     "E403": "tests/passes/test_lower.py",  # a pass at the wrong stage
 }
-# Codes of the command line and of source, whose rooms test them.
-OTHER_ROOMS = re.compile(r"E122|E14\d|E41\d")
+# Codes of the command line, of source and of weights, whose rooms test them.
+OTHER_ROOMS = re.compile(r"E122|E14\d|E41\d|E43\d")
 
 
 @dataclass(frozen=True, order=True)
@@ -92,6 +92,11 @@ def test_wrong_spec(
     expected = marks(spec.read_text("utf-8", errors="replace"))
     assert expected, "the spec says nowhere what is wrong with it"
     assert [mark_of(d) for d in found] == [mark for mark, _ in expected]
+    for diagnostic in found:
+        assert (diagnostic.severity is Severity.WARNING) == diagnostic.code.startswith("W")
+        for said in (diagnostic.message, diagnostic.hint):  # one line, and no full stop
+            assert "\n" not in said
+            assert not said.endswith(".")
     for diagnostic, (_, suggestion) in zip(found, expected, strict=True):
         assert suggestion in ("", diagnostic.hint)
         assert suggestion or "did you mean" not in diagnostic.hint, "no suggestion in the comment"
@@ -194,23 +199,3 @@ def test_every_code_is_in_the_manual() -> None:
     assert listed == sorted(listed)
     assert sorted(codes_of_the_sources() - set(listed)) == []
     assert sorted(set(listed) - codes_of_the_sources()) == []
-
-
-def test_only_warnings_are_called_warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for spec in SPECS:
-        folder = tmp_path / spec.stem
-        folder.mkdir()
-        for found in check_alone(spec, folder, monkeypatch):
-            assert (found.severity is Severity.WARNING) == found.code.startswith("W")
-
-
-def test_messages_are_one_line_and_end_without_a_full_stop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for spec in SPECS:
-        folder = tmp_path / spec.stem
-        folder.mkdir()
-        for found in check_alone(spec, folder, monkeypatch):
-            for text in (found.message, found.hint):
-                assert "\n" not in text
-                assert not text.endswith(".")
