@@ -51,7 +51,7 @@ def compile_spec(
     library: Library | None = None,
     variant: str = "",
 ) -> Compilation:
-    """Compile a topology down to operators.
+    """Compile a backbone, topology or model down to operators.
 
     Args:
         reference: a name of the library, a file, or `file.yaml#name`.
@@ -79,9 +79,9 @@ def check_spec(
 ) -> list[Diagnostic]:
     """Every mistake and warning of a spec, sorted by place; an empty list if all is well.
 
-    A file is checked whole: each topology down to operators, with each of its variants, and
-    each block as a template. `arguments` and `variant` go to the document that `reference`
-    means; where a variant is given, that document is checked with no other.
+    A file is checked whole: each backbone, topology and model down to operators, with each of its
+    variants, and each block as a template. `arguments` and `variant` go to the document that
+    `reference` means; where a variant is given, that document is checked with no other.
 
     Raises:
         InputOutputError: a file cannot be read.
@@ -113,7 +113,7 @@ def check_spec(
 def _check_variants(
     document: AnyDocument, arguments: Arguments, library: Library, chosen: str
 ) -> list[Diagnostic]:
-    """What is wrong or odd with a topology under the chosen variant, or under each of them."""
+    """What is wrong or odd with a document under the chosen variant, or under each of them."""
     found: list[Diagnostic] = []
     for variant in [chosen] if chosen else [*_stands_alone(document), *document.variants]:
         try:
@@ -147,7 +147,7 @@ def emit_source(
     library: Library | None = None,
     variant: str = "",
 ) -> GeneratedSource:
-    """The PyTorch source of a topology. Raises what `compile_spec` raises."""
+    """The PyTorch source of a backbone, topology or model. Raises what `compile_spec` raises."""
     from archgraph.codegen import emit
 
     return emit(compile_spec(reference, arguments, library, variant).operators.graph)

@@ -1,6 +1,6 @@
 """YAML text to validated documents.
 
-Comes in: files. Goes out: located documents, and topologies expanded to plain nodes. May import
+Comes in: files. Goes out: located documents, expanded to plain nodes. May import
 `errors` and `expressions`; the only room that imports yaml. Start at `reader.py`, then
 `models.py`, `library.py`, `expand.py`. Beside that way: `schema.py`, the language as JSON Schema,
 and `format/`, the layout of a file.

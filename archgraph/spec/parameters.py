@@ -1,4 +1,4 @@
-"""Parameters of a topology get their values, then `let` is evaluated."""
+"""Parameters of a topology or model get their values, then `let` is evaluated."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def variant_of(document: Document, name: str) -> VariantModel:
 def bind_parameters(
     document: Document, arguments: Arguments, row: VariantModel | None = None
 ) -> Bound:
-    """Give every parameter of a topology its value, then evaluate `let`.
+    """Give every parameter of a topology or model its value, then evaluate `let`.
 
     A value from outside counts before that of the variant's `row`, which counts before the
     document's own. What is wrong stands in its `faults`: E111 a required parameter is missing,
