@@ -231,7 +231,8 @@ class Conv2dSame(nn.Conv2d):
         for axis in (1, 0):  # F.pad wants the last axis first
             size, stride = x.shape[axis + 2], self.stride[axis]
             extent = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-            total = max(((size + stride - 1) // stride - 1) * stride + extent - size, 0)
+            # What ceil(size / stride) windows lack.
+            total = max(extent - stride + -size % stride, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(x, pads))
 
@@ -266,16 +267,16 @@ def lecun_normal(module: nn.Module) -> None:
 def max_pool_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Max pooling with TensorFlow's SAME padding: half of it on both sides, sizes rounded up."""
     height, width = x.shape[-2:]
-    vertical = max(((height + stride - 1) // stride - 1) * stride + kernel - height, 0) // 2
-    horizontal = max(((width + stride - 1) // stride - 1) * stride + kernel - width, 0) // 2
+    vertical = max(kernel - stride + -height % stride, 0) // 2
+    horizontal = max(kernel - stride + -width % stride, 0) // 2
     return F.max_pool2d(x, kernel, stride, padding=(vertical, horizontal), ceil_mode=True)
 
 
 def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Zeros around a map, as many as TensorFlow's SAME: the odd one at the bottom and right."""
     height, width = x.shape[-2:]
-    vertical = max(((height + stride - 1) // stride - 1) * stride + kernel - height, 0)
-    horizontal = max(((width + stride - 1) // stride - 1) * stride + kernel - width, 0)
+    vertical = max(kernel - stride + -height % stride, 0)
+    horizontal = max(kernel - stride + -width % stride, 0)
     left, top = horizontal // 2, vertical // 2
     return F.pad(x, (left, horizontal - left, top, vertical - top))
 
@@ -283,8 +284,8 @@ def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
 def avg_pool_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     """Average pooling with TensorFlow's SAME padding; what lies outside does not count."""
     height, width = x.shape[-2:]
-    vertical = max(((height + stride - 1) // stride - 1) * stride + kernel - height, 0) // 2
-    horizontal = max(((width + stride - 1) // stride - 1) * stride + kernel - width, 0) // 2
+    vertical = max(kernel - stride + -height % stride, 0) // 2
+    horizontal = max(kernel - stride + -width % stride, 0) // 2
     padding = (vertical, horizontal)
     return F.avg_pool2d(x, kernel, stride, padding, ceil_mode=True, count_include_pad=False)
 
