@@ -300,7 +300,8 @@ class NodeWriter(BlockWriter):
         elif not fusion and self.rarely(8):
             fusion, width = ", fuse: concat, block: none", 0
         text = f"level: {level}{fusion}{self.settings()}"
-        if self.rarely(5):
+        # A pass would give it an input of the width that all others have.
+        if width not in (0, self.channels) or self.rarely(5):
             text += ", pin: true"
         if self.rarely(16):
             made = Sharable("", text, tuple(entries), tuple(sources), level, width)
