@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,26 +97,32 @@ def _module_docstring(graph: Graph) -> str:
     return docstring([title, "", text, "It needs torch and nothing else."], 0)
 
 
+def _names(body: str) -> set[str]:
+    """The names that code reads; docstrings and comments, which a spec may write, read none."""
+    return {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+
+
 def _imports(body: str) -> str:
+    read = _names(body)
     found = [
         text
-        for pattern, text in (
-            (r"\bmath\.", "import math\n"),
-            (r"\bAny\b", "from typing import Any\n"),
-            (r"\btorch\.", "import torch"),
-            (r"\bF\.", "import torch.nn.functional as F"),
+        for name, text in (
+            ("math", "import math\n"),
+            ("Any", "from typing import Any\n"),
+            ("torch", "import torch"),
+            ("F", "import torch.nn.functional as F"),
         )
-        if re.search(pattern, body)
+        if name in read
     ]
     if len(found) > 1 and found[0].startswith("import math") and found[1].startswith("from typing"):
         found[0] = "import math"
-    names = "Tensor, nn" if re.search(r"\bTensor\b", body) else "nn"
+    names = "Tensor, nn" if "Tensor" in read else "nn"
     return "\n".join([*found, f"from torch import {names}"])
 
 
 def _prelude(body: str) -> list[str]:
     known = definitions()
-    wanted = {name for name in known if re.search(rf"\b{name}[()]", body)}
+    wanted = known.keys() & _names(body)
     waiting = [*wanted]
     while waiting:
         # Those of a plugin may need one another, also as a base class.
