@@ -17,6 +17,7 @@ from archgraph.assemble import assemble_block
 from archgraph.entry_points import load_plugins
 from archgraph.errors import ArchgraphError, Diagnostic, SpecError
 from archgraph.spec import (
+    REQUIRED,
     AnyDocument,
     Arguments,
     ArgumentValue,
@@ -42,7 +43,6 @@ __all__ = [
     "compile_spec",
     "emit_source",
 ]
-REQUIRED = "required"
 
 
 def compile_spec(

@@ -10,12 +10,17 @@ from archgraph.ir import Edge, EdgeSteps, Graph, Model, Node, Scope, Settings, S
 from archgraph.ir.pyramid import Input, Result, Use
 from archgraph.ir.settings import INHERIT, ROOT_SETTINGS
 from archgraph.ir.signature import VARIANT, argument_kinds, input_names
-from archgraph.spec import IMAGE, Arguments, BackboneDocument, Library
+from archgraph.spec import (
+    IMAGE,
+    IMAGE_CHANNELS,
+    INPUT_CHANNELS,
+    Arguments,
+    BackboneDocument,
+    Library,
+)
 
 # The name of the node; what is made of it stands in no node at last.
 BACKBONE = "backbone"
-INPUT_CHANNELS = "in_channels"
-IMAGE_CHANNELS = 3
 
 
 def assemble_backbone(

@@ -185,7 +185,7 @@ class _Assembler:
                 Edge(pyramid[level], each.source, location=each.location)
                 for pyramid, each in zip(read, node.reads, strict=True)
             ]
-            self._add(Node(name, op, "", name, node.location), edges)
+            self.graph.add(Node(name, op, "", name, node.location), edges)
             found[level] = name
         return found
 
@@ -195,9 +195,6 @@ class _Assembler:
             (edge,) = self.graph.inputs(value)
             return self.types_of(edge.source)[owner.op.result]
         return self.types_of(value)[""]
-
-    def _add(self, node: Node, edges: Sequence[Edge]) -> None:
-        self.graph.add(node, edges)
 
     # --- blocks ----------------------------------------------------------------------------
 
@@ -217,7 +214,7 @@ class _Assembler:
         settings = self.blocks.settings(node.model.settings)
         op = Use(0, steps, (), settings, results)
         weights = node.model.share or node.name
-        self._add(Node(node.name, op, "", weights, node.location), edges)
+        self.graph.add(Node(node.name, op, "", weights, node.location), edges)
         types = self.types_of(node.name)
         found: dict[int, str] = {}
         for result in results:
@@ -229,7 +226,7 @@ class _Assembler:
             if result[1:].isdigit() and int(result[1:]) != level:
                 raise SpecError(self.nodes.wrong_level(node, steps[0], result, level))
             name = f"{node.name}.{result}"
-            self._add(
+            self.graph.add(
                 Node(name, Result(result), "", name, node.location), [Edge(node.name, node.name)]
             )
             found[level] = name
@@ -260,7 +257,7 @@ class _Assembler:
             op = Use(level + coarser, steps, (), settings, (), own, key if once and own else "")
             edges = [Edge(pyramid[level], port) for port, pyramid in ports.items()]
             weights = owner if once else f"{owner}.{key}"
-            self._add(Node(name, op, "", weights, node.location), edges)
+            self.graph.add(Node(name, op, "", weights, node.location), edges)
             found[level + coarser] = name
         return found
 

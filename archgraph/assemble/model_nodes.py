@@ -14,6 +14,7 @@ from archgraph.expressions.template import parse_range
 from archgraph.ir.signature import BUILTIN_NAMES, VARIANT, input_names, result_names
 from archgraph.spec import (
     IMAGE,
+    INPUT_CHANNELS,
     AnyDocument,
     Arguments,
     ArgumentValue,
@@ -34,7 +35,6 @@ from archgraph.spec import (
 )
 
 Pyramid = Mapping[int, str]
-INPUT_CHANNELS = "in_channels"
 
 
 class ModelNodes:

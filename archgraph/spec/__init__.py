@@ -62,14 +62,23 @@ from archgraph.spec.models import (
 )
 from archgraph.spec.names import SHARED, name_fault, parameter_fault
 from archgraph.spec.operands import level_unknown
-from archgraph.spec.parameters import MAX_NAMES, variant_of
+from archgraph.spec.parameters import (
+    IMAGE_CHANNELS,
+    INPUT_CHANNELS,
+    MAX_NAMES,
+    REQUIRED,
+    variant_of,
+)
 from archgraph.spec.reader import Data, read_documents
 
 __all__ = [
     "IMAGE",
+    "IMAGE_CHANNELS",
+    "INPUT_CHANNELS",
     "KINDS",
     "MAX_NAMES",
     "OUTSIDE",
+    "REQUIRED",
     "SHARED",
     "AnyDocument",
     "ArgumentValue",
