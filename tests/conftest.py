@@ -11,6 +11,10 @@ import os
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: more threads than these would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=60)
 settings.register_profile("slow", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))

@@ -76,6 +76,7 @@ def test_groups_repeat_their_nodes_together_and_nest(tmp_path: Path) -> None:
     assert found["b1_2"] == ["a1"]
 
 
+@pytest.mark.slow
 def test_rounds_are_bounded(tmp_path: Path) -> None:
     loops = (
         "{for: i in 1..9999, nodes: [{for: j in 1..9999, when: j < 0, name: a<i>_<j>, use: relu}]}"

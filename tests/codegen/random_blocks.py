@@ -106,7 +106,8 @@ class BlockWriter(Choices):
         """A block with one input or two."""
         widens, halves = self.rarely(2), self.rarely(4)
         parameter = self.names(PARAMETER_NAMES, 1, EXCLUDED_PARAMETERS)[0]
-        names = self.names(NAMES, 14, EXCLUDED_NAMES)
+        # Inputs and parameters are told apart by their names alone.
+        names = self.names(NAMES, 14, EXCLUDED_NAMES | {parameter})
         inputs = tuple(names.pop() for _ in range(2)) if self.rarely(5) else ("x",)
         body = _Body(parameter, names, list(inputs), [], [])
         head = [f'block: "{name}"']

@@ -152,7 +152,11 @@ def lines_of(arguments: Mapping[str, object]) -> int:
     return len(emit(graph).text.splitlines())
 
 
-@pytest.mark.parametrize("in_channels", [[64] * 5, [40, 112, 320, 64, 64]], ids=str)
+@pytest.mark.parametrize(
+    "in_channels",
+    [pytest.param([64] * 5, marks=pytest.mark.slow), [40, 112, 320, 64, 64]],
+    ids=str,
+)
 def test_more_cells_are_no_longer_text(in_channels: list[int]) -> None:
     shape = {"channels": 64, "in_channels": in_channels}
     three = lines_of({**shape, "cells": 3})
@@ -192,7 +196,7 @@ def chain_of(count: int) -> Graph:
     return graph_of("\n".join([*lines, f"  return p3={before}", ""]))
 
 
-@pytest.mark.parametrize("kind", ["blocks", "cells"])
+@pytest.mark.parametrize("kind", [pytest.param("blocks", marks=pytest.mark.slow), "cells"])
 def test_work_grows_with_the_graph(kind: str) -> None:
     if kind == "blocks":
         small, large = chain_of(300), chain_of(3000)

@@ -198,7 +198,15 @@ MUTATIONS: dict[str, Callable[[Graph], Graph]] = {
 }
 
 
-@pytest.mark.parametrize("what", MUTATIONS)
+# One of each sort is tried in every run: a weight, a scope, a value, an order.
+QUICK = ["an own weight of a shared module", "no scope of a step", "outputs in another order"]
+assert set(QUICK) <= set(MUTATIONS)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in MUTATIONS],
+)
 def test_mutations_print_what_they_are_or_are_refused(what: str) -> None:
     graph = MUTATIONS[what](detector(cells=1))
     try:

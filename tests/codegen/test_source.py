@@ -19,8 +19,18 @@ from archgraph.codegen import emit, load_module
 from archgraph.codegen.interpreter import Interpreter
 from tests.codegen.networks import NETWORKS, SIZES, Network
 
+slow = pytest.mark.slow
 networks = pytest.mark.parametrize("network", NETWORKS, ids=str)
-sizes = pytest.mark.parametrize("image_size", SIZES, ids=str)
+# Both sizes for some networks, an odd one for the others; the slow run tries all.
+networks_and_sizes = pytest.mark.parametrize(
+    ("network", "image_size"),
+    [
+        pytest.param(network, size, marks=[] if i in (2, 3) or size == SIZES[-1] else slow)
+        for i, network in enumerate(NETWORKS)
+        for size in SIZES
+    ],
+    ids=str,
+)
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "goldens" / "bifpn.py"
 
@@ -51,8 +61,7 @@ def test_state_dict_keys_are_the_weight_names_of_the_graph(network: Network) -> 
     assert {key: tuple(tensor.shape) for key, tensor in state.items()} == expected
 
 
-@networks
-@sizes
+@networks_and_sizes
 @pytest.mark.parametrize("training", [False, True])
 def test_equals_the_interpreter(
     network: Network, image_size: tuple[int, int], training: bool
@@ -82,8 +91,7 @@ def test_every_learned_weight_gets_a_gradient(network: Network) -> None:
         assert float(parameter.grad.abs().sum()) > 0, name
 
 
-@networks
-@sizes
+@networks_and_sizes
 def test_compiles_as_one_graph(network: Network, image_size: tuple[int, int]) -> None:
     torch.compiler.reset()
     module, _ = randomised(network)

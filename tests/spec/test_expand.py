@@ -228,6 +228,7 @@ BUSY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUSY)
 def test_no_spec_keeps_the_compiler_busy(name: str, tmp_path: Path) -> None:
     document, _ = topology(tmp_path, neck(BUSY[name], "{3: in3}"))

@@ -282,20 +282,20 @@ def test_hostile_settings(texts: list[str]) -> None:
 
 @pytest.mark.slow
 @given(mutated())
-@settings(max_examples=1000, deadline=None, derandomize=False)
+@settings(max_examples=1000, deadline=None)
 def test_many_mutated_specs(text: str) -> None:
     check(text.encode("utf-8", "surrogatepass"))
 
 
 @pytest.mark.slow
 @given(structured())
-@settings(max_examples=1000, deadline=None, derandomize=False)
+@settings(max_examples=1000, deadline=None)
 def test_many_structured_specs(text: str) -> None:
     check(text.encode())
 
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(KEYS, VALUES).map("=".join), max_size=3))
-@settings(max_examples=1000, deadline=None, derandomize=False)
+@settings(max_examples=1000, deadline=None)
 def test_many_hostile_settings(texts: list[str]) -> None:
     set_outside(texts)

@@ -200,8 +200,13 @@ WRONG: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "another backbone": ("d2", "timm", ("another shape", "missing")),
 }
 
+SLOW = {"another fusion", "another backbone"}  # large networks
 
-@pytest.mark.parametrize("case", WRONG)
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow if case in SLOW else []) for case in WRONG],
+)
 def test_what_does_not_fit_changes_nothing(case: str, module: nn.Module) -> None:
     variant, scheme, said = WRONG[case]
     of = network(variant=variant)
