@@ -10,6 +10,7 @@ other exception that leaves the public API is a bug.
     ├── VerifyError     a graph breaks its own rules (after a pass: the pass is at fault)
     ├── CodegenError    a graph cannot be printed as source
     ├── WeightsError    a file of weights cannot be used, or does not fit
+    ├── DataError       images or annotations cannot be used
     └── InputOutputError  a file cannot be read or written
 """
 
@@ -212,6 +213,10 @@ class CodegenError(ArchgraphError):
 
 class WeightsError(ArchgraphError):
     """A file of weights cannot be used, or does not fit; nothing was loaded or written."""
+
+
+class DataError(ArchgraphError):
+    """Images or annotations cannot be used."""
 
 
 class InputOutputError(ArchgraphError):

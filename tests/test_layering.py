@@ -57,6 +57,11 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("weights", "export", "detect", "train"),
     "PIL": ("train",),
     "safetensors": ("weights",),
+    "jinja2": ("train",),
+    "ijson": ("train",),
+    "pycocotools": ("train",),
+    "hotcoco": ("train",),
+    "sklearn": ("train",),
 }
 
 
