@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,9 +46,8 @@ class Anchors:
     def xyxy(self, height: int, width: int) -> Tensor:
         """The anchors for an image of this size, in its pixels; they may reach over its edges.
 
-        Levels come in order, each from top to bottom, a row from left to right; on a pixel all
-        ratios of the first octave come first. The stride of a level is the size of the image by
-        that of its map, so it is no whole number where sizes do not divide.
+        The stride of a level is the size of the image by that of its map, so it is no whole
+        number where sizes do not divide. For the order see `anchor_boxes`.
 
         Returns:
             Shape (N, 4), float32.
@@ -55,13 +55,24 @@ class Anchors:
         scales = self.scale
         if not isinstance(scales, tuple):
             scales = (scales,) * len(self.levels)
-        parts = [
-            self._level(height, width, level, scale)
-            for level, scale in zip(self.levels, scales, strict=True)
-        ]
-        return torch.cat(parts).float()
+        return anchor_boxes(height, width, self.levels, scales, self.octaves, self.ratios)
 
-    def _level(self, height: int, width: int, level: int, scale: float) -> Tensor:
+
+def anchor_boxes(
+    height: int,
+    width: int,
+    levels: Sequence[int],
+    scales: Sequence[float],
+    octaves: Sequence[float],
+    ratios: Sequence[tuple[float, float]],
+) -> Tensor:
+    """The anchors of all levels for an image of this size: (N, 4), xyxy in its pixels.
+
+    Level by level, each from top to bottom, a row from left to right; on a pixel all ratios of
+    the first octave come first.
+    """
+    parts = []
+    for level, scale in zip(levels, scales, strict=True):
         rows, columns = -(-height // 2**level), -(-width // 2**level)
         down, right = height / rows, width / columns
         y = (torch.arange(rows, dtype=torch.float64) + 0.5) * down
@@ -69,11 +80,12 @@ class Anchors:
         half = torch.tensor(
             [
                 (scale * right * octave * wide / 2, scale * down * octave * high / 2)
-                for octave in self.octaves
-                for wide, high in self.ratios
+                for octave in octaves
+                for wide, high in ratios
             ],
             dtype=torch.float64,
         )
         y_grid, x_grid = torch.meshgrid(y, x, indexing="ij")
         centre = torch.stack([x_grid, y_grid], dim=-1)[:, :, None]
-        return torch.cat([centre - half, centre + half], dim=-1).reshape(-1, 4)
+        parts.append(torch.cat([centre - half, centre + half], dim=-1).reshape(-1, 4))
+    return torch.cat(parts).float()
