@@ -9,7 +9,7 @@ rooms. torch is imported by `build` only.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -41,6 +41,7 @@ __all__ = [
     "build",
     "check_spec",
     "compile_spec",
+    "emit_detector",
     "emit_source",
 ]
 
@@ -151,6 +152,32 @@ def emit_source(
     from archgraph.codegen import emit
 
     return emit(compile_spec(reference, arguments, library, variant).operators.graph)
+
+
+def emit_detector(
+    reference: str,
+    arguments: Arguments | None = None,
+    library: Library | None = None,
+    variant: str = "",
+    class_names: Sequence[str] = (),
+) -> GeneratedSource:
+    """The source of a detector that stands alone: photographs in, boxes out.
+
+    Args:
+        reference: as of `compile_spec`, like the next three.
+        arguments: values of parameters.
+        library: where names are looked up.
+        variant: the row of `variants` that is chosen, if any.
+        class_names: one for each class, in order; none if they are not known.
+
+    Raises:
+        CodegenError: E414, it is no detector, or the names are not as many as its classes.
+    """
+    from archgraph.codegen import emit
+    from archgraph.codegen.standalone import detector_settings, stand_alone
+
+    graph = compile_spec(reference, arguments, library, variant).operators.graph
+    return stand_alone(emit(graph), detector_settings(graph), class_names)
 
 
 def build(reference: str, **parameters: object) -> nn.Module:

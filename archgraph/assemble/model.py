@@ -34,7 +34,8 @@ from archgraph.spec import (
 # A pyramid: the value of each level.
 Pyramid = Mapping[int, str]
 LEVELS = "levels"
-IMAGE_SIZE = "image_size"
+# What a model says of the images and boxes that it is meant for, be it under `let`.
+MEANT_FOR = ("image_size", "anchor_scale")
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,13 @@ class _Assembler:
         return Model(self.graph, self.blocks.known)
 
     def _shown(self) -> tuple[tuple[str, Scalar | str], ...]:
-        """The parameters, and the image size that the model is meant for, if it says one."""
-        shown = self.model.bound.shown
-        size = self.model.bound.names.get(IMAGE_SIZE)
-        if isinstance(size, int | float) and IMAGE_SIZE not in dict(shown):
-            shown = (*shown, (IMAGE_SIZE, size))
-        return shown
+        """The parameters, and what the model is meant for, if it says so."""
+        shown = dict(self.model.bound.shown)
+        for name in MEANT_FOR:
+            value = self.model.bound.names.get(name)
+            if isinstance(value, int | float):
+                shown.setdefault(name, value)
+        return tuple(shown.items())
 
     def _all_faults(self) -> list[Diagnostic]:
         bound = self.model.bound

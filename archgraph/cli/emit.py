@@ -9,21 +9,26 @@ import typer
 
 from archgraph.cli.highlight import colour_python
 from archgraph.cli.options import (
+    NamesOption,
     SearchOption,
     SetOption,
     SpecArgument,
+    UsageError,
     VariantOption,
     check_output,
     make_library,
     parse_settings,
+    read_names,
 )
 from archgraph.cli.output import STANDARD_OUTPUT, write_result
+from archgraph.errors import Diagnostic
 
 EXAMPLES = """
 [bold]Examples[/]
   archgraph emit bifpn
   archgraph emit bifpn --set channels=64 --set cells=3 -o bifpn.py
   archgraph emit neck.yaml#top --set settings.act=silu > top.py
+  archgraph emit efficientdet --variant d0 --with-postprocess -o detector.py
 """
 
 
@@ -32,6 +37,14 @@ def emit(
     settings: SetOption = None,
     variant: VariantOption = "",
     search: SearchOption = None,
+    with_postprocess: Annotated[
+        bool,
+        typer.Option(
+            "--with-postprocess",
+            help="Of a detector: add what stands around it, photographs in, boxes out.",
+        ),
+    ] = False,
+    names: NamesOption = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -40,11 +53,18 @@ def emit(
     ] = STANDARD_OUTPUT,
 ) -> None:
     """Print the PyTorch source of a spec: one file that imports torch and nothing of archgraph."""
-    from archgraph.compiler import emit_source
+    from archgraph.compiler import emit_detector, emit_source
 
     arguments = parse_settings(settings)
     check_output(output, ".py", "Python source")
-    source = emit_source(spec, arguments, make_library(search), variant)
+    library = make_library(search)
+    if with_postprocess:
+        source = emit_detector(spec, arguments, library, variant, read_names(names))
+    elif names is not None:
+        message = "'--names' is of use with '--with-postprocess' alone"
+        raise UsageError(Diagnostic("E125", message, None, "give both, or neither"))
+    else:
+        source = emit_source(spec, arguments, library, variant)
     write_result(output, source.text, colour_python)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from archgraph.cli.output import STANDARD_OUTPUT
-from archgraph.errors import ArchgraphError, Diagnostic, SpecError
+from archgraph.errors import ArchgraphError, Diagnostic, InputOutputError, SpecError
 
 if TYPE_CHECKING:
     from archgraph.analysis import ImageSize
@@ -48,6 +48,15 @@ ImageSizeOption = Annotated[
         "--image-size",
         metavar="H[xW]",
         help="Pixels of the image. \\[default: what the model is meant for, else 512]",
+        show_default=False,
+    ),
+]
+NamesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--names",
+        metavar="FILE.txt",
+        help="What the classes are called, one on each line.",
         show_default=False,
     ),
 ]
@@ -116,6 +125,24 @@ def make_library(search: Sequence[Path] | None) -> Library:
     from archgraph.spec import Library
 
     return Library(search=search or ())
+
+
+def read_names(path: Path | None) -> list[str]:
+    """The names of classes, one on each line; none where no file is given.
+
+    Raises:
+        InputOutputError: E001, the file cannot be read.
+    """
+    if path is None:
+        return []
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputOutputError(Diagnostic("E001", f"cannot read '{path}': {reason}")) from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return [line.strip() for line in lines]
 
 
 def check_output(output: Path, suffix: str, content: str) -> Path:

@@ -62,8 +62,8 @@ def emit(graph: Graph) -> GeneratedSource:
     parts = [list(_ClassWriter(group, classes, outlined).lines()) for group in ordered]
     texts = ["\n".join(line.text for line in part) for part in parts]
     prelude = _prelude("\n".join(texts))
-    imports = _imports("\n".join([*prelude, *texts]))
-    head = "\n\n".join([_module_docstring(graph), "from __future__ import annotations", imports])
+    needed = imports("\n".join([*prelude, *texts]))
+    head = "\n\n".join([_module_docstring(graph), "from __future__ import annotations", needed])
     sections = [head, *prelude]
     origins: dict[int, Origin] = {}
     number = sum(section.count("\n") + len("\n\n\n") for section in sections) + 1
@@ -102,22 +102,25 @@ def _names(body: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
 
 
-def _imports(body: str) -> str:
+def imports(body: str) -> str:
+    """What the code of a file needs to import."""
     read = _names(body)
-    found = [
+    standard = [
         text
         for name, text in (
-            ("math", "import math\n"),
-            ("Any", "from typing import Any\n"),
-            ("torch", "import torch"),
-            ("F", "import torch.nn.functional as F"),
+            ("math", "import math"),
+            ("Sequence", "from collections.abc import Sequence"),
+            ("Any", "from typing import Any"),
         )
         if name in read
     ]
-    if len(found) > 1 and found[0].startswith("import math") and found[1].startswith("from typing"):
-        found[0] = "import math"
-    names = "Tensor, nn" if "Tensor" in read else "nn"
-    return "\n".join([*found, f"from torch import {names}"])
+    found = [
+        text
+        for name, text in (("torch", "import torch"), ("F", "import torch.nn.functional as F"))
+        if name in read
+    ]
+    found.append(f"from torch import {'Tensor, nn' if 'Tensor' in read else 'nn'}")
+    return "\n".join([*standard, *([""] if standard else []), *found])
 
 
 def _prelude(body: str) -> list[str]:

@@ -8,16 +8,20 @@ from archgraph.detect.anchors import EXACT_RATIOS, ROUNDED_RATIOS, Anchors
 from archgraph.detect.losses import Loss, LossSettings, detection_loss
 from archgraph.detect.matching import BACKGROUND, Targets, match
 from archgraph.detect.postprocess import Detections, PostprocessSettings, flat, postprocess
+from archgraph.detect.settings import PIXELS, DetectorSettings, PixelScale
 from archgraph.detect.suppression import nms, soft_nms
 
 __all__ = [
     "BACKGROUND",
     "EXACT_RATIOS",
+    "PIXELS",
     "ROUNDED_RATIOS",
     "Anchors",
     "Detections",
+    "DetectorSettings",
     "Loss",
     "LossSettings",
+    "PixelScale",
     "PostprocessSettings",
     "Targets",
     "detection_loss",

@@ -51,7 +51,7 @@ def nms(
 
 @cache
 def _torchvision_nms() -> Callable[[Tensor, Tensor, float], Tensor] | None:
-    """torchvision's suppression, if there is one that works with this torch."""
+    """Torchvision's suppression, if there is one that works with this torch."""
     try:
         found: Callable[[Tensor, Tensor, float], Tensor] = import_module("torchvision.ops").nms
         found(torch.zeros(1, 4), torch.zeros(1), 0.5)

@@ -5,6 +5,7 @@ weights, or a file. May import `analysis`, `spec`, `ir`, `expressions` and `erro
 safetensors. Start at `transfer.py`.
 """
 
+from archgraph.weights.files import read_metadata
 from archgraph.weights.schemes import SCHEMES
 from archgraph.weights.tensors import tensor_shapes
 from archgraph.weights.transfer import (
@@ -22,5 +23,6 @@ __all__ = [
     "export_weights",
     "import_weights",
     "load_weights",
+    "read_metadata",
     "tensor_shapes",
 ]

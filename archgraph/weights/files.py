@@ -63,6 +63,17 @@ def read_file(path: Path) -> Stored:
     raise failed("E430", f"'{path}' {what}", hint)
 
 
+def read_metadata(path: str | Path) -> Mapping[str, Any]:
+    """What archgraph wrote beside the tensors of a safetensors file; empty for files of others.
+
+    Raises:
+        InputOutputError: E001, it cannot be read.
+        WeightsError: E430, it is no file of weights.
+    """
+    head = _head(Path(path))
+    return {} if head.startswith((ZIP, PICKLE)) else _metadata(Path(path))
+
+
 def write_safetensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 ) -> None:
@@ -157,6 +168,17 @@ def _read_safetensors(path: Path) -> Stored:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return Stored(tensors, _decoded(file.metadata()))
     except (SafetensorError, OSError, MemoryError, ValueError, TypeError, RuntimeError) as error:
+        message = f"'{path}' is no complete safetensors file: {error}"
+        raise failed("E430", message, "get the file again") from None
+
+
+def _metadata(path: Path) -> Mapping[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return _decoded(file.metadata())
+    except (SafetensorError, OSError, ValueError) as error:
         message = f"'{path}' is no complete safetensors file: {error}"
         raise failed("E430", message, "get the file again") from None
 

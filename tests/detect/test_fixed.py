@@ -38,7 +38,7 @@ def test_the_boxes_are_those_of_free_shapes(
     found = suppressed(boxes, best.sigmoid(), classes, settings.threshold, least, most)
     for i, expected in enumerate(postprocess(logits, deltas, ANCHORS, settings)):
         count = len(expected.scores)
-        assert 0 < count
+        assert count > 0
         assert torch.equal(found[0][i, :count], expected.boxes_xyxy)
         assert torch.equal(found[1][i, :count], expected.scores)
         assert torch.equal(found[2][i, :count], expected.classes)
