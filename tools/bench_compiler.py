@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archgraph.analysis import cost
+from archgraph.cli.main import collect_seldom
 from archgraph.compiler import Compilation, arguments_from_python, compile_spec
 from archgraph.ir import MAX_NODES, Model, parse_graph, print_graph, verify
 from archgraph.passes import Pass, PassResult, base
@@ -150,6 +151,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--repeats", type=int, default=3, help="runs of each size (default: 3)")
     given = parser.parse_args()
+    collect_seldom()  # as the command does
     sizes: list[int] = sorted(given.sizes)
     found: dict[tuple[str, int], list[Times]] = {}
     counts: dict[tuple[str, int], int] = {}

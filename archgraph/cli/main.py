@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import shlex
 import signal
@@ -134,8 +135,18 @@ def main(arguments: Sequence[str]) -> int:
     return OK
 
 
+def collect_seldom() -> None:
+    """Let Python look for cyclic garbage less often.
+
+    A graph is many small objects that live until the end. Looking through them after every few
+    hundred new ones takes a third of the time of a pass over 100,000 nodes.
+    """
+    gc.set_threshold(100_000, 50, 1000)
+
+
 def run() -> None:
     """The entry point of the process."""
+    collect_seldom()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a name of a file, or the letters of a spec, must not end a command

@@ -34,9 +34,9 @@ METHODS = Template('''\
     def __init__(self) -> None:
         super().__init__()
         self.network = $network()
-        anchors = anchor_boxes(
-            *self.image_size, $network.levels, self.scales, self.octaves, self.ratios
-        )
+        height, width = self.image_size
+        octaves, ratios = self.octaves, self.ratios
+        anchors = anchor_boxes(height, width, self.network.levels, self.scales, octaves, ratios)
         self.register_buffer("anchors", anchors, persistent=False)
 
     def forward(self, photos: Tensor) -> tuple[Tensor, Tensor, Tensor]:
