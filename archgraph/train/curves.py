@@ -25,8 +25,8 @@ ROW = 22  # of a bar chart
 # A line of more points than this shows no more than one of its highest and lowest.
 MOST_POINTS = 1200
 # Okabe and Ito's colours, which keep apart for the colour-blind; on dark ground brighter ones.
-LIGHT = ("#0072b2", "#d55e00", "#009e73", "#b5548c", "#7a6a00", "#2f6f9f", "#8a3b12", "#555b61")
-DARK = ("#56b4e9", "#ef8a3c", "#2fc79a", "#dd8fbd", "#e5d24a", "#8fb8de", "#d99a6c", "#b4bbc2")
+LIGHT = ("#0072b2", "#d55e00", "#009e73", "#b5548c", "#7a6a00", "#4b3f9e", "#8a3b12", "#555b61")
+DARK = ("#56b4e9", "#ef8a3c", "#2fc79a", "#dd8fbd", "#e5d24a", "#a99cf0", "#d99a6c", "#b4bbc2")
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
 HEAT = "#0072b2"
 
@@ -45,7 +45,7 @@ STYLE = (
     f".chart .heat{{fill:{HEAT}}}.chart .over{{fill:#fff}}"
     + _colours(LIGHT)
     + "@media (prefers-color-scheme:dark){.chart text{fill:#e4e8ec}.chart .quiet{fill:#9aa5b1}"
-    ".chart .over{fill:#fff}.chart .grid{stroke:#333b44}.chart .axis{stroke:#6b7785}"
+    ".chart .over{fill:#fff}.chart .heat{fill:#2f8fd0}.chart .grid{stroke:#333b44}.chart .axis{stroke:#6b7785}"
     + _colours(DARK)
     + "}"
 )
@@ -358,7 +358,7 @@ def _number(value: float, step: float = 0) -> str:
     if not step:
         return f"{value:,.4g}" if abs(value) < 1000 and value % 1 else f"{value:,.0f}"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return f"{value:,.{decimals}f}"
+    return f"{value:,.{decimals}f}" if decimals < 5 else f"{value:g}"
 
 
 def _span(values: Sequence[float]) -> Range:
