@@ -45,9 +45,8 @@ STYLE = (
     f".chart .heat{{fill:{HEAT}}}.chart .over{{fill:#fff}}"
     + _colours(LIGHT)
     + "@media (prefers-color-scheme:dark){.chart text{fill:#e4e8ec}.chart .quiet{fill:#9aa5b1}"
-    ".chart .over{fill:#fff}.chart .heat{fill:#2f8fd0}.chart .grid{stroke:#333b44}.chart .axis{stroke:#6b7785}"
-    + _colours(DARK)
-    + "}"
+    ".chart .over{fill:#fff}.chart .heat{fill:#2f8fd0}"
+    ".chart .grid{stroke:#333b44}.chart .axis{stroke:#6b7785}" + _colours(DARK) + "}"
 )
 
 
