@@ -152,6 +152,6 @@ def _array(values: Any) -> Any:
     """Numbers of a tensor on any device and of any precision, or of an array."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
-        values = values.float() if values.is_floating_point() else values
+        values = values.double() if values.is_floating_point() else values
         return values.numpy()
     return np.asarray(values)

@@ -1,8 +1,9 @@
 """The evaluators of COCO behind one function: numbers in, arrays of precision and recall out.
 
-pycocotools is the reference; hotcoco and faster-coco-eval give the same numbers sooner. What they
-differ in or fail on is kept from them: they are given boxes as they want them, an area for
-everything, images and classes numbered from 1, and what they print is not shown.
+pycocotools is the reference; hotcoco gives the same numbers sooner, to the last bit, and so does
+faster-coco-eval but for the last bits. What they differ in or fail on is kept from them: they are
+given boxes as they want them, an area for everything, images and classes numbered from 1, and
+what they print is not shown.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def run_evaluator(content: Compared, evaluator: str = "auto") -> Arrays:
     found = evaluate.eval
     count = len(content.class_names)
     shape = (len(IOUS), len(RECALLS), count, len(AREAS), len(MOST))
-    precision = np.asarray(found["precision"], np.float64).reshape(shape)
-    recall = np.asarray(found["recall"], np.float64).reshape(shape[:1] + shape[2:])
+    precision = np.ascontiguousarray(found["precision"], np.float64).reshape(shape)
+    recall = np.ascontiguousarray(found["recall"], np.float64).reshape(shape[:1] + shape[2:])
     return Arrays(precision, recall, f"{name} {_version(name)}")
 
 
