@@ -52,7 +52,7 @@ def work(rank: int, count: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
-    spawn(work, (2, str(tmp_path)), nprocs=2)  # type: ignore[no-untyped-call]
+    spawn(work, (2, str(tmp_path)), nprocs=2)
     first, second = [pickle.loads((tmp_path / f"answers-{r}").read_bytes()) for r in (0, 1)]
     assert first == second
     dataset, found = random_set(SEED, COUNT)
