@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from archgraph.errors import Diagnostic
+from archgraph.train.evaluate.detected import Detected
 
 ABSENT = -1.0
 
@@ -36,7 +37,7 @@ class CocoNumbers:
 
     def as_dict(self) -> dict[str, float | None]:
         """By name; None where there is no number."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: None if value == ABSENT else value for name, value in values.items()}
 
 
@@ -165,6 +166,7 @@ class Evaluation:
         images: one for each image, by id.
         skipped: why images were left out.
         settings: of confusion and mistakes.
+        found: the detections, by the id of the image.
     """
 
     dataset: str
@@ -176,6 +178,7 @@ class Evaluation:
     images: Sequence[ImageResult]
     skipped: Sequence[Diagnostic]
     settings: EvaluationSettings
+    found: Mapping[int, Detected] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def mistakes(self) -> Mapping[str, int]:

@@ -61,6 +61,7 @@ def measure(
         tuple(images),
         tuple(skipped),
         settings,
+        dict(zip(content.image_ids, content.found, strict=True)),
     )
 
 

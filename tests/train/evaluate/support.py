@@ -90,16 +90,19 @@ def random_set(seed: int, count: int = 12, classes: int = 3) -> tuple[Images, di
         crowds = make.random(many) < 0.15
         areas = sizes.prod(axis=1) * make.choice([0.6, 1.0], many)
         there[image_id] = Objects(boxes, kinds, crowds, areas, np.arange(many))
-        near = np.repeat(boxes, make.integers(0, 4, many), axis=0)
+        times = make.integers(0, 4, many)
+        near = np.repeat(boxes, times, axis=0)
         near = near + make.integers(-6, 7, near.shape) * make.choice([0, 1], (len(near), 1))
         far = make.integers(0, 300, (int(make.integers(0, 5)), 2))
         near = np.concatenate([near, np.concatenate([far, far + 40], axis=1)])
         near[:, 2:] = np.maximum(near[:, 2:], near[:, :2])
         labels = make.integers(0, classes, len(near))
+        right = make.random(times.sum()) < 0.7
+        labels[: times.sum()][right] = np.repeat(kinds, times)[right]
         keep = make.permutation(len(near))
         if make.random() < 0.8:
             scores = make.integers(1, 20, len(near)) / 20
-            found[image_id] = Detected(near[keep], scores, labels)
+            found[image_id] = Detected(near[keep], scores, labels[keep])
     names = tuple(f"class {i}" for i in range(classes))
     ids = tuple(10 * i + 1 for i in range(classes))
     return images(there, class_names=names, category_ids=ids), found
