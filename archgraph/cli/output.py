@@ -6,9 +6,10 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
 from archgraph.cli.highlight import colour_diagnostic, dim
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 STANDARD_OUTPUT = Path("-")
 # Nothing is wrapped or cut by us: a pipe has no width, and a terminal wraps by itself.
 _WIDTH = 100_000
+# Where nobody sees a bar, a line says as often that something still goes on.
+QUIET_SECONDS = 30.0
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -69,6 +72,45 @@ def progress(message: str) -> AbstractContextManager[object]:
     from rich.console import Console
 
     return Console(stderr=True).status(message) if sys.stderr.isatty() else nullcontext()
+
+
+@contextmanager
+def progress_bar(
+    message: str, clock: Callable[[], float] = monotonic
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error while something takes long; in a pipe a line now and then.
+
+    Args:
+        message: what takes long.
+        clock: seconds.
+
+    Returns:
+        What moves the bar: a function of how much is done and of how much there is.
+    """
+    if not sys.stderr.isatty():
+        yield _lines_now_and_then(message, clock)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, Remaining(), console=console, transient=True) as bar:
+        task = bar.add_task(printable(message), total=None)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)
+
+
+def _lines_now_and_then(message: str, clock: Callable[[], float]) -> Callable[[int, int], None]:
+    last = clock()
+
+    def told(done: int, whole: int) -> None:
+        nonlocal last
+        if clock() - last >= QUIET_SECONDS and done < whole:
+            last = clock()
+            note(f"{message}: {done:,} of {whole:,}")
+
+    return told
 
 
 def new_table(*columns: str, right: Iterable[str] = ()) -> Table:

@@ -81,7 +81,7 @@ def write_safetensors(
     from safetensors.torch import save
 
     whole = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}
-    _replace(path, save(whole, {METADATA: json.dumps(metadata, sort_keys=True)}))
+    replace_file(path, save(whole, {METADATA: json.dumps(metadata, sort_keys=True)}))
 
 
 def write_torch(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -98,7 +98,31 @@ def write_torch(path: Path, tensors: Mapping[str, Tensor]) -> None:
     # A file of its own name would hold that name, so equal weights would be different bytes.
     buffer = io.BytesIO()
     torch.save(whole, buffer)
-    _replace(path, buffer.getvalue())
+    replace_file(path, buffer.getvalue())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a file in one step: it holds all of `content`, or what it held before.
+
+    Raises:
+        InputOutputError: E020, it cannot be written; it is unchanged.
+    """
+    target = path.resolve()
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        if target.exists() and not target.is_file():
+            raise OSError("it is a folder or a device")
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o777)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"cannot write '{path}': {error.strerror or error}"
+        raise InputOutputError(Diagnostic("E020", message)) from None
 
 
 def _head(path: Path) -> bytes:
@@ -193,22 +217,3 @@ def _decoded(metadata: Mapping[str, str] | None) -> Mapping[str, Any]:
 
 def _unreadable(path: Path, error: OSError) -> InputOutputError:
     return InputOutputError(Diagnostic("E001", f"cannot read '{path}': {error.strerror or error}"))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        if target.exists() and not target.is_file():
-            raise OSError("it is a folder or a device")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-            if target.exists():
-                temporary.chmod(target.stat().st_mode & 0o777)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        message = f"cannot write '{path}': {error.strerror or error}"
-        raise InputOutputError(Diagnostic("E020", message)) from None

@@ -1,0 +1,33 @@
+"""Evaluation: what detections are worth, in COCO's numbers and in what they get wrong.
+
+Start at `run.py`. The numbers are those of pycocotools, see `evaluators.py`; what is shown beside
+them comes from `matching.py`.
+"""
+
+from archgraph.train.evaluate.detected import Detected
+from archgraph.train.evaluate.evaluation import (
+    ClassResult,
+    CocoNumbers,
+    Curve,
+    Evaluation,
+    EvaluationSettings,
+    ImageResult,
+    Threshold,
+)
+from archgraph.train.evaluate.results_file import read_results, write_results
+from archgraph.train.evaluate.run import evaluate, evaluate_detections
+
+__all__ = [
+    "ClassResult",
+    "CocoNumbers",
+    "Curve",
+    "Detected",
+    "Evaluation",
+    "EvaluationSettings",
+    "ImageResult",
+    "Threshold",
+    "evaluate",
+    "evaluate_detections",
+    "read_results",
+    "write_results",
+]
