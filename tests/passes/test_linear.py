@@ -24,7 +24,7 @@ from archgraph.passes.pyramid.repeat_cells import RepeatCells
 from tools.bench_compiler import wide_topology
 
 TOLERANCE = 0.01
-SIZES = (8, 16, 32)
+SIZES = (6, 12, 24)
 PASSES: Mapping[str, Pass] = {
     "prune-single-input": PruneSingleInput(),
     "add-same-level-skips": AddSameLevelSkips(),
