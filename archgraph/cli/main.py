@@ -19,6 +19,7 @@ from archgraph import __version__
 from archgraph.cli import (
     check,
     cost,
+    data,
     demo,
     draw,
     emit,
@@ -80,6 +81,7 @@ COMMANDS: Mapping[str, ModuleType] = {
 }
 for name, command in COMMANDS.items():
     app.command(name, epilog=command.EXAMPLES)(command.COMMAND)
+app.add_typer(data.app, name="data")
 
 
 @dataclass
