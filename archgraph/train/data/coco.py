@@ -259,6 +259,7 @@ def _on_known_images(found: _File) -> Rows:
     for row in np.flatnonzero(~of_class & on_image).tolist():
         said = f"'category_id' is {rows.categories[row]}, which no category has"
         found.problem("unknown-class", "annotations", rows.entries[row], said)
+    found.rows = Rows()  # what is left out needs no memory
     return rows.chosen(on_image & of_class, index)
 
 
