@@ -87,7 +87,7 @@ def _look(reading: Reading, index: int, name: str) -> bool:
     try:
         size = read_size(path)
     except DataError as error:
-        kind = "image" if path.exists() else "no-image"
+        kind = "image" if os.path.exists(path) else "no-image"  # noqa: PTH110
         problems.add(kind, file, entry, error.diagnostics[0].message)
         return False
     if said != size and all(said):
