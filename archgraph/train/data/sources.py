@@ -1,0 +1,128 @@
+"""What a user calls a dataset, `coco:photos/val`, and what is opened for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from archgraph.errors import suggest
+from archgraph.train.data.classes import Ids
+from archgraph.train.data.coco import read_coco
+from archgraph.train.data.folder import read_folder
+from archgraph.train.data.problems import Bad, failed, shown
+from archgraph.train.data.settle import Progress
+from archgraph.train.data.voc import Corners, read_voc
+from archgraph.train.data.yolo import find_yaml, read_yolo
+from archgraph.train.records import Dataset
+
+FORMATS = ("coco", "yolo", "voc", "folder")
+MADE = ("shapes", "glyphs")
+_WAYS = (
+    "coco:DIR, coco:FILE.json, yolo:DIR, yolo:FILE.yaml, voc:DIR, folder:DIR, shapes or glyphs; "
+    "a part of a dataset is coco:DIR:val"
+)
+
+
+def open_dataset(
+    source: str,
+    *,
+    ids: Ids = "dense",
+    bad: Bad = "refuse",
+    corners: Corners = "inclusive",
+    progress: Progress | None = None,
+) -> Dataset:
+    """Open a dataset: its annotations are read and judged, its images opened but not decoded.
+
+    Args:
+        source: the format, a colon and a path, as `coco:photos`; after another colon a part of
+            it, as `yolo:photos:val`; `shapes` and `glyphs` are made and not read.
+        ids: how the ids of categories become classes: `dense`, `coco` or `automl`; see
+            `number_classes`.
+        bad: what becomes of entries with errors: `refuse` or `skip` them.
+        corners: what the corners of a VOC file mean, see `Corners`.
+        progress: told how many images were looked at, and how many there are.
+
+    Raises:
+        DataError: there is no such dataset, or it has errors that are refused.
+    """
+    if bad not in get_args(Bad):
+        message = f"bad entries are one of {', '.join(get_args(Bad))}, not {shown(bad)}"
+        raise failed("E500", message)
+    kind, _, rest = source.partition(":")
+    if kind in MADE:
+        return _made(kind, rest)
+    if kind not in FORMATS or not rest:
+        hint = suggest(kind, (*FORMATS, *MADE)) if rest or "/" not in source else ""
+        raise failed("E500", f"'{source}' names no dataset", hint or f"write {_WAYS}")
+    path, part = _path_and_part(source, rest)
+    if kind == "coco":
+        file, root = _coco_file(source, path, part)
+        return read_coco(file, root, source, ids=ids, bad=bad, progress=progress)
+    if kind == "yolo":
+        return read_yolo(find_yaml(path), part, source, ids=ids, bad=bad, progress=progress)
+    if kind == "voc":
+        return read_voc(path, part, source, ids=ids, bad=bad, corners=corners, progress=progress)
+    if part:
+        raise failed("E500", f"'{source}' has no parts", f"write folder:{path / part}")
+    return read_folder(path, source, bad=bad, progress=progress)
+
+
+def _made(kind: str, part: str) -> Dataset:
+    """A dataset that is drawn when it is looked at."""
+    if kind == "shapes":
+        from archgraph.train.samples.shapes import Shapes
+
+        return Shapes(part or "train")
+    from archgraph.train.samples.glyphs import Glyphs
+
+    return Glyphs(part or "train")
+
+
+def _path_and_part(source: str, rest: str) -> tuple[Path, str]:
+    """The path, and what stands after a second colon."""
+    if os.path.exists(rest):  # noqa: PTH110 - says no to names that no file can have
+        return Path(rest), ""
+    before, _, part = rest.rpartition(":")
+    if before and part and os.path.exists(before):  # noqa: PTH110
+        return Path(before), part
+    raise failed("E500", f"'{source}': there is no '{before or rest}'", "check the path")
+
+
+def _coco_file(source: str, path: Path, part: str) -> tuple[Path, Path]:
+    """The file of annotations that is meant, and the folder of the dataset."""
+    if path.is_file():
+        if part:
+            raise failed("E500", f"'{path}' is a file; it has no part '{part}'")
+        above = path.absolute().parent
+        inner = above.name == "annotations"
+        return path, path.parent.parent if inner else path.parent
+    files = dict(_coco_files(path))
+    if part:
+        if part not in files:
+            hint = suggest(part, files) or f"it has {len(files)} parts"
+            raise failed("E500", f"'{path}' has no annotations called '{part}'", hint)
+        return files[part], path
+    if not files:
+        hint = "name the file: coco:DIR/FILE.json"
+        raise failed("E500", f"'{path}' holds no annotations in COCO's format", hint)
+    if len(files) > 1:
+        ways = ", ".join(f"coco:{path}:{name}" for name in files)
+        raise failed("E500", f"'{source}' has several files of annotations", f"write {ways}")
+    return next(iter(files.values())), path
+
+
+def _coco_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The files of annotations of a folder, by the name of the part that they are about."""
+    for pattern in ("annotations/instances_*.json", "instances_*.json"):
+        for file in sorted(folder.glob(pattern)):
+            yield file.stem.removeprefix("instances_"), file
+    for pattern in ("_annotations.coco.json", "*/_annotations.coco.json"):
+        for file in sorted(folder.glob(pattern)):
+            yield file.parent.name if file.parent != folder else "all", file
+    if (folder / "annotations.json").is_file():
+        yield "annotations", folder / "annotations.json"
+    if not any(folder.glob("annotations/instances_*.json")):
+        for file in sorted(folder.glob("annotations/*.json")):
+            yield file.stem, file
