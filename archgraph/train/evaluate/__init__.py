@@ -4,6 +4,7 @@ Start at `run.py`. The numbers are those of pycocotools, see `evaluators.py`; wh
 them comes from `matching.py`.
 """
 
+from archgraph.train.evaluate.classes import ClassMap, map_classes
 from archgraph.train.evaluate.detected import Detected
 from archgraph.train.evaluate.evaluation import (
     ClassResult,
@@ -15,19 +16,24 @@ from archgraph.train.evaluate.evaluation import (
     Threshold,
 )
 from archgraph.train.evaluate.results_file import read_results, write_results
-from archgraph.train.evaluate.run import evaluate, evaluate_detections
+from archgraph.train.evaluate.run import Detect, evaluate, evaluate_detections
+from archgraph.train.evaluate.tables import coco_rows
 
 __all__ = [
+    "ClassMap",
     "ClassResult",
     "CocoNumbers",
     "Curve",
+    "Detect",
     "Detected",
     "Evaluation",
     "EvaluationSettings",
     "ImageResult",
     "Threshold",
+    "coco_rows",
     "evaluate",
     "evaluate_detections",
+    "map_classes",
     "read_results",
     "write_results",
 ]

@@ -66,10 +66,11 @@ def make_report(
 def _summary(page: Page, evaluation: Evaluation) -> None:
     objects = sum(one.objects for one in evaluation.classes)
     found = sum(one.detections for one in evaluation.classes)
-    said = f"{len(evaluation.images):,} images of {evaluation.dataset} with {objects:,} objects; "
-    page.text(f"{said}{found:,} detections.")
+    images = _count(len(evaluation.images), "image")
+    there = f"{images} of {evaluation.dataset} with {_count(objects, 'object')}"
+    page.text(f"{there}; {_count(found, 'detection')}.")
     if evaluation.skipped:
-        page.text(f"{len(evaluation.skipped):,} images were left out:")
+        page.text(f"Left out: {_count(len(evaluation.skipped), 'image')}.")
         page.table(["why"], [[diagnostic.message] for diagnostic in evaluation.skipped[:20]])
 
 
@@ -288,6 +289,10 @@ def write_report(
         InputOutputError: E020, it cannot be written; it is unchanged.
     """
     make_report(evaluation, dataset, title, facts).write(path)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _bar(value: float | None) -> Cell:
