@@ -176,7 +176,9 @@ def test_files_are_whole_or_absent(tmp_path: Path, photos: Path) -> None:
 
 def test_results_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "results.json"
-    for entries in ([], [{"image_id": 1, "category_name": "é"}], [{"a": 1}, {"a": 2}]):
+    written: list[list[dict[str, object]]]
+    written = [[], [{"image_id": 1, "category_name": "é"}], [{"a": 1}, {"a": 2}]]
+    for entries in written:
         write_results(path, entries)
         assert json.loads(path.read_text("utf-8")) == entries
     assert [each.name for each in path.parent.iterdir()] == ["results.json"]
