@@ -137,11 +137,12 @@ def evaluate(
     for path, suffix, what in ((report, ".html", "a report"), (results, ".json", "results")):
         if path is not None:
             _check_file(path, suffix, what)
-    with progress(f"reading {data}"):
-        from archgraph.train.data import open_dataset
-        from archgraph.train.evaluate import EvaluationSettings
+    from archgraph.train.data import open_dataset
+    from archgraph.train.evaluate import EvaluationSettings, check_evaluator
 
-        dataset = open_dataset(data, bad="skip" if skip_bad else "refuse")
+    check_evaluator(evaluator)
+    with progress_bar(f"reading {data}") as told:
+        dataset = open_dataset(data, bad="skip" if skip_bad else "refuse", progress=told)
     chosen = EvaluationSettings(least_score=least_score)
     if results_from is not None:
         found = _of_results(dataset, results_from, limit, evaluator, chosen)

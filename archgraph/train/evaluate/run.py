@@ -17,6 +17,7 @@ from archgraph.train.evaluate.detected import (
     compared,
 )
 from archgraph.train.evaluate.evaluation import Evaluation, EvaluationSettings
+from archgraph.train.evaluate.evaluators import check_evaluator
 from archgraph.train.evaluate.gather import Place, Share, gather, place
 from archgraph.train.evaluate.measures import measure
 from archgraph.train.evaluate.results_file import Progress, write_results
@@ -65,6 +66,7 @@ def evaluate(
             such evaluator (E530); the lines of another run stand in the way (E533).
         InputOutputError: E020, results cannot be written.
     """
+    check_evaluator(evaluator)
     where = place()
     share = Share({})
     kept: Progress | None = None

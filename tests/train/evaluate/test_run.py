@@ -121,6 +121,13 @@ def test_wrong_detections_are_refused_at_their_image() -> None:
         evaluate(wrong, fresh())
 
 
+def test_an_evaluator_that_is_not_there_is_refused_first() -> None:
+    dataset = fresh()
+    with pytest.raises(DataError, match="there is no evaluator 'coco'"):
+        evaluate(Detector(), dataset, evaluator="coco")
+    assert not dataset.read
+
+
 def test_detections_of_half_precision_are_taken() -> None:
     one = Detections(
         torch.tensor([[0, 0, 1, 1]], dtype=torch.bfloat16, requires_grad=True),
