@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from archgraph import __version__
 from archgraph.cli.options import (
     JsonOption,
     SearchOption,
@@ -336,6 +337,6 @@ def _write_report(path: Path, found: Evaluation, dataset: Dataset, run: Mapping[
     from archgraph.train.evaluate.report import write_report
 
     with progress(f"writing {path}"):
-        what = run.get("model") or run["results"]
-        write_report(path, found, dataset, f"{what} on {dataset.name}", run)
+        title = f"{run.get('model') or run['results']} on {dataset.name}"
+        write_report(path, found, dataset, title, {**run, "archgraph": __version__})
     note(f"wrote {path}")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from archgraph import __version__
 from archgraph.errors import DataError
 from archgraph.train.curves import heat_map, line_chart
 from archgraph.train.drawing import draw_boxes, sheet
@@ -49,7 +48,7 @@ def make_report(
         evaluation: what it is about.
         dataset: where its worst images are.
         title: of the page.
-        facts: how it was made: model, weights and the like.
+        facts: how it was made: model, weights, version of archgraph and the like.
     """
     page = Page(title)
     _summary(page, evaluation)
@@ -269,7 +268,6 @@ def _facts(page: Page, evaluation: Evaluation, facts: Mapping[str, str]) -> None
         "evaluator": evaluation.evaluator,
         "confusion and mistakes": f"scores from {settings.least_score}, overlaps from "
         f"{settings.overlap}, misplaced from {settings.near}",
-        "archgraph": __version__,
         "Python": platform.python_version(),
         **{name: version(name) for name in ("torch", "numpy", "pillow")},
     }
