@@ -76,10 +76,10 @@ def _summary(page: Page, evaluation: Evaluation) -> None:
 def _numbers(page: Page, evaluation: Evaluation) -> None:
     page.heading("COCO's numbers")
     rows: list[list[Cell]] = [
-        [f"average {row.what.lower()}", row.overlap, row.area, row.most, _bar(row.value)]
+        [row.what.lower(), _bar(row.value), row.overlap, row.area, row.most]
         for row in coco_rows(evaluation.numbers)
     ]
-    page.table(["", "overlap (IoU)", "area", "detections", "value"], rows)
+    page.table(["average", "value", "overlap (IoU)", "area", "detections"], rows)
     page.text(
         "Small objects are below 32 x 32 pixels in area, large ones above 96 x 96. "
         "A dash: there are no such objects."
@@ -187,12 +187,12 @@ def _mistakes(page: Page, evaluation: Evaluation) -> None:
     page.heading("Mistakes")
     right = sum(image.right for image in evaluation.images)
     rows: list[list[Cell]] = [
-        ["right", "an object, by its name", right, _images_with(evaluation, "right")]
+        ["right", right, _images_with(evaluation, "right"), "an object, by its name"]
     ]
     for kind, count in evaluation.mistakes.items():
         name = kind.replace("_", " ")
-        rows.append([name, _KINDS[kind], count, _images_with(evaluation, kind)])
-    page.table(["", "", "how many", "images"], rows)
+        rows.append([name, count, _images_with(evaluation, kind), _KINDS[kind]])
+    page.table(["", "how many", "images", ""], rows)
 
 
 def _images_with(evaluation: Evaluation, kind: str) -> int:

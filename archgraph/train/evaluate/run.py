@@ -52,7 +52,7 @@ def evaluate(
         dataset: the images and what is on them.
         batch_size: how many images the detector sees at once.
         workers: how many threads read images ahead of it; 0 for none.
-        progress: called after every batch.
+        progress: called again and again, at least after every batch.
         limit: look at no more than the first so many images.
         bad: whether an image that cannot be read ends the evaluation or is left out.
         evaluator: who computes COCO's numbers, see `run_evaluator`.
@@ -173,7 +173,7 @@ def _detections(
             found |= new
             batch = []
         if progress is not None:
-            progress(done + place_in_row, len(plan.numbers))
+            progress(done + place_in_row - len(batch), len(plan.numbers))
     return Share(found, skipped)
 
 
