@@ -122,9 +122,10 @@ def evaluate(
             "--evaluator", metavar="NAME", help="auto, hotcoco, faster-coco-eval or pycocotools."
         ),
     ] = "auto",
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")
-    ] = False,
+    bad: Annotated[
+        Literal["refuse", "skip"],
+        typer.Option("--bad", help="What becomes of images and entries with errors."),
+    ] = "refuse",
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="Where it runs: cpu, cuda, cuda:1.")
     ] = "cpu",
@@ -143,14 +144,14 @@ def evaluate(
 
     check_evaluator(evaluator)
     with progress_bar(f"reading {data}") as told:
-        dataset = open_dataset(data, bad="skip" if skip_bad else "refuse", progress=told)
+        dataset = open_dataset(data, bad=bad, progress=told)
     chosen = EvaluationSettings(least_score=least_score)
     if results_from is not None:
         found = _of_results(dataset, results_from, limit, evaluator, chosen)
         run: Mapping[str, str] = {"results": str(results_from)}
     else:
         detect, run = _detector(spec, settings, variant, search, weights, device, dataset)
-        plan = _Plan(batch_size, workers, limit, "skip" if skip_bad else "refuse", results)
+        plan = _Plan(batch_size, workers, limit, bad, results)
         found = _of_detector(detect, dataset, plan, run, evaluator, chosen)
     if as_json:
         write(f"{json.dumps(found.as_dict(), indent=2)}\n")

@@ -190,7 +190,7 @@ def test_an_interrupted_run_says_how_it_goes_on(
     ("skip", "code", "said"),
     [
         ((), 1, "error[E599]: '9.jpg' is broken"),
-        (("--skip-bad",), 0, "left out: '9.jpg' is broken"),
+        (("--bad", "skip"), 0, "left out: '9.jpg' is broken"),
     ],
 )
 def test_bad_images(
