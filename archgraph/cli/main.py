@@ -17,6 +17,7 @@ import typer
 
 from archgraph import __version__
 from archgraph.cli import (
+    anchors,
     check,
     cost,
     demo,
@@ -73,6 +74,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "import-weights": import_weights,
     "export-weights": export_weights,
     "predict": predict,
+    "anchors": anchors,
     "new": new,
     "fmt": fmt,
     "list": listing,
