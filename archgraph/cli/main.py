@@ -20,6 +20,7 @@ from archgraph.cli import (
     anchors,
     check,
     cost,
+    data,
     demo,
     draw,
     emit,
@@ -84,6 +85,7 @@ COMMANDS: Mapping[str, ModuleType] = {
 }
 for name, command in COMMANDS.items():
     app.command(name, epilog=command.EXAMPLES)(command.COMMAND)
+app.add_typer(data.app, name="data")
 
 
 @dataclass
