@@ -32,9 +32,10 @@ def encode_yxhw(
             least this, as google/automl has them with 1e-8.
 
     Returns:
-        Shape (..., 4).
+        Shape (..., 4), in single precision at least.
     """
-    boxes, anchors = cxcywh_from_xyxy(boxes_xyxy), cxcywh_from_xyxy(anchors_xyxy)
+    # The quotient of a guard and a size is 0 in half precision, whatever the guard.
+    boxes, anchors = (cxcywh_from_xyxy(_single(each)) for each in (boxes_xyxy, anchors_xyxy))
     size, anchor_size = boxes[..., 2:], anchors[..., 2:]
     if guarding == "add":
         size, anchor_size = size + guard, anchor_size + guard
@@ -55,7 +56,12 @@ def decode_xyxy(deltas_yxhw: Tensor, anchors_xyxy: Tensor) -> Tensor:
     Returns:
         Shape (..., 4).
     """
-    anchors = cxcywh_from_xyxy(anchors_xyxy)
+    anchors, deltas_yxhw = cxcywh_from_xyxy(_single(anchors_xyxy)), _single(deltas_yxhw)
     way, growth = deltas_yxhw[..., :2].flip(-1), deltas_yxhw[..., 2:].flip(-1)
     centre = way * anchors[..., 2:] + anchors[..., :2]
     return xyxy_from_cxcywh(torch.cat([centre, growth.exp() * anchors[..., 2:]], dim=-1))
+
+
+def _single(x: Tensor) -> Tensor:
+    """At least single precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,30 @@ def test_hostile_names_are_names() -> None:
     found = {1: detected([(20, 20, 29, 29)], [0.9], [0])}
     text = make_report(evaluate_detections(dataset, found), dataset, HOSTILE).render()
     assert "<script" not in text and "&lt;script&gt;" in text
+
+
+def test_the_worst_images_show_what_is_there_and_what_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[tuple[tuple[int, ...], list[list[float]], list[str]]] = []
+
+    def keep(pixels: Pixels, boxes: Any, labels: list[str], colours: list[int]) -> Pixels:
+        drawn.append((pixels.shape, boxes.tolist(), labels))
+        return pixels
+
+    monkeypatch.setattr("archgraph.train.evaluate.report.draw_boxes", keep)
+    there = objects([(0, 0, 400, 400), (800, 0, 1000, 400)], [0, 1], crowds=[False, True])
+    dataset = images({1: there})
+    dataset.records = [dataclasses.replace(dataset.records[0], width=2 * IMAGE_SIDE, height=600)]
+    found = {
+        1: detected([(0, 0, 10, 10), (20, 20, 40, 40), (0, 0, 2, 2)], [0.4, 0.9, 0.2], [0, 1, 0])
+    }
+    make_report(evaluate_detections(dataset, found), dataset, "drawn")
+    shape = (300, IMAGE_SIDE, 3)
+    assert drawn == [
+        (shape, [[0, 0, 200, 200], [400, 0, 500, 200]], ["cat", "dog (crowd)"]),
+        (shape, [[10, 10, 20, 20], [0, 0, 5, 5]], ["dog 0.90", "cat 0.40"]),
+    ]
 
 
 def test_images_that_are_not_there_are_said() -> None:
