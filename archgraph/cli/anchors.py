@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archgraph.cli.data_show import SourceArgument
+from archgraph.cli.data_check import CornersOption, IdsOption, SourceArgument
+from archgraph.cli.data_show import BadOption
 from archgraph.cli.options import JsonOption, UsageError, given_size
 from archgraph.cli.output import new_table, print_table, progress, progress_bar, write
 from archgraph.errors import Diagnostic
@@ -42,6 +43,9 @@ def anchors(
     clusters: Annotated[
         int, typer.Option("--clusters", min=1, max=50, help="How many typical sizes to look for.")
     ] = 9,
+    ids: IdsOption = "dense",
+    corners: CornersOption = "inclusive",
+    bad: BadOption = "refuse",
     as_json: JsonOption = False,
 ) -> None:
     """Say how close anchors come to the objects of a data set, and which would come closer.
@@ -56,7 +60,7 @@ def anchors(
         from archgraph.train.anchors import population, report
         from archgraph.train.data import open_dataset
 
-        dataset = open_dataset(source)
+        dataset = open_dataset(source, ids=ids, corners=corners, bad=bad)
     with progress_bar("reading annotations") as advance:
         objects = population(dataset, image_size, advance)
     with progress("comparing anchors"):

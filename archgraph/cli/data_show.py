@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from archgraph.cli.data_check import CornersOption, IdsOption, SourceArgument
 from archgraph.cli.options import UsageError, given_size
 from archgraph.cli.output import note, progress, progress_bar
 from archgraph.errors import Diagnostic
@@ -17,17 +18,13 @@ EXAMPLES = """
   archgraph data show shapes --augment -o augmented.png
   archgraph data show voc:photos --strong --seed 3 --image-size 640 -o sheet.png
 """
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="coco:DIR, yolo:DIR, voc:DIR, folder:DIR, shapes, glyphs.",
-        show_default=False,
-    ),
+BadOption = Annotated[
+    Literal["refuse", "skip"],
+    typer.Option("--bad", help="What becomes of entries with errors."),
 ]
 
 
-def data_show(
+def show(
     source: SourceArgument,
     output: Annotated[
         Path,
@@ -46,6 +43,9 @@ def data_show(
     size: Annotated[
         str, typer.Option("--image-size", metavar="N|HxW", help="What a detector sees, in pixels.")
     ] = "512",
+    ids: IdsOption = "dense",
+    corners: CornersOption = "inclusive",
+    bad: BadOption = "refuse",
 ) -> None:
     """Draw samples of a data set with their boxes, as they are or as training sees them."""
     if output.suffix.lower() != ".png":
@@ -58,7 +58,7 @@ def data_show(
         from archgraph.train.samples.augment import reference_steps, strong_steps
         from archgraph.train.samples.contact import sample_sheet
 
-        dataset = open_dataset(source)
+        dataset = open_dataset(source, ids=ids, corners=corners, bad=bad)
     steps = strong_steps(image_size) if strong else reference_steps(image_size)
     with progress_bar("drawing samples") as advance:
         pixels = sample_sheet(
@@ -73,4 +73,4 @@ def data_show(
     note(f"wrote {output} ({pixels.shape[1]} x {pixels.shape[0]} pixels)")
 
 
-COMMAND = data_show
+COMMAND = show

@@ -17,8 +17,10 @@ import typer
 
 from archgraph import __version__
 from archgraph.cli import (
+    anchors,
     check,
     cost,
+    data,
     demo,
     draw,
     emit,
@@ -73,6 +75,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "import-weights": import_weights,
     "export-weights": export_weights,
     "predict": predict,
+    "anchors": anchors,
     "new": new,
     "fmt": fmt,
     "list": listing,
@@ -82,6 +85,7 @@ COMMANDS: Mapping[str, ModuleType] = {
 }
 for name, command in COMMANDS.items():
     app.command(name, epilog=command.EXAMPLES)(command.COMMAND)
+app.add_typer(data.app, name="data")
 
 
 @dataclass

@@ -22,8 +22,8 @@ MOST_TRIED, TOGETHER = 10_000, 50_000
 ROUNDS, STARTS = 50, 4
 # Sides of anchors in strides that are tried: finely enough that the next one is no better.
 SCALES = tuple(round(2 ** (step / 6), 2) for step in range(0, 22))
-# Anchors for whom less changes are not worth others than the published weights have.
-WORTHWHILE = 0.01
+# The mean overlap that others must gain to be worth giving up those of the published weights.
+WORTHWHILE = 0.02
 # Other numbers would differ in what nobody can see.
 DIGITS = 2
 

@@ -14,9 +14,9 @@ import numpy as np
 from archgraph.train.data.classes import Ids, number_classes
 from archgraph.train.data.json_entries import json_entries
 from archgraph.train.data.problems import Bad, Problems, failed, shown
-from archgraph.train.data.settle import Progress, Reading, look_at_images, settle, unsafe
+from archgraph.train.data.settle import Progress, Reading, look_at_images, repeated, settle, unsafe
 from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
-from archgraph.train.records import Flags, Integers
+from archgraph.train.records import Flags
 
 SECTIONS = ("images", "annotations", "categories")
 Box = tuple[float, float, float, float]
@@ -233,21 +233,14 @@ def _lacking(entry: Mapping[str, Any], needed: Mapping[str, str]) -> str:
 
 def _first_of_each_id(found: _File) -> Flags:
     """Which images are the first with their id."""
-    again = _again(np.array(found.images.ids, np.int64))
+    again = repeated(np.array(found.images.ids, np.int64))
     for image in np.flatnonzero(again).tolist():
         said = f"id {found.images.ids[image]} is given before"
         found.problem("repeated-image", "images", found.images.entries[image], said)
-    for row in np.flatnonzero(_again(np.array(found.ids, np.int64))).tolist():
+    for row in np.flatnonzero(repeated(np.array(found.ids, np.int64))).tolist():
         said = f"id {found.ids[row]} is given before"
         found.problem("repeated-id", "annotations", found.id_entries[row], said)
     return ~again
-
-
-def _again(numbers: Integers) -> Flags:
-    order = np.argsort(numbers, kind="stable")
-    again = np.zeros(len(numbers), np.bool_)
-    again[order[1:]] = numbers[order[1:]] == numbers[order[:-1]]
-    return again
 
 
 def _on_known_images(found: _File) -> Rows:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from archgraph.errors import DataError
 from archgraph.train.data.problems import failed
@@ -80,15 +81,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise _bad(path, "is no file")
         if not found.st_size:
             raise _bad(path, "is empty")
-        with warnings.catch_warnings():
-            # Pillow warns of what is refused below, and of oddities that it then reads.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=_formats()) as image:
-                _check_size(path, image)
-                yield image
+        with _QUIET, Image.open(path, formats=_formats()) as image:
+            _check_size(path, image)
+            yield image
     except DataError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise _bad(path, "is no image of a known format, or its head is damaged") from None
     except Image.DecompressionBombError:
         raise _bad(path, f"has more than {MOST_PIXELS:,} pixels") from None
@@ -98,6 +96,34 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise _bad(path, "needs more memory than there is") from None
     except Exception as error:  # a damaged file makes decoders raise whatever they come upon
         raise _bad(path, f"cannot be read: {_reason(error)}") from None
+
+
+class _Quiet:
+    """No warnings of Pillow: of what is refused here, and of oddities that it then reads.
+
+    Filters of warnings belong to the process: the first thread sets them, the last restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), 0
+        self._before = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.simplefilter("ignore")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()
 
 
 @cache

@@ -1,8 +1,9 @@
-"""From what a reader of a format found to a dataset: images looked at, boxes judged, rows sorted."""
+"""From what a reader found to a dataset: images looked at, boxes judged, rows sorted."""
 
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,16 +54,26 @@ def look_at_images(reading: Reading, progress: Progress | None) -> Flags:
     """Open every image, without its pixels: which are good; their sizes are filled in."""
     images, problems = reading.images, reading.problems
     good = np.ones(len(images), np.bool_)
-    seen: dict[str, int] = {}
+    hashes = array("q")
     for index in range(len(images)):
         name = images.names[index]
         good[index] = _look(reading, index, name)
-        if seen.setdefault(name, index) != index:
-            file, entry = reading.place_of_image(index)
-            problems.add("repeated-file", file, entry, f"'{name}' is listed before")
+        hashes.append(hash(name))
         if progress is not None:
             progress(index + 1, len(images))
+    for index in np.flatnonzero(repeated(np.array(hashes, np.int64))).tolist():
+        file, entry = reading.place_of_image(index)
+        said = f"'{images.names[index]}' is listed before"
+        problems.add("repeated-file", file, entry, said)
     return good
+
+
+def repeated(numbers: Integers) -> Flags:
+    """Which numbers stand before themselves already."""
+    order = np.argsort(numbers, kind="stable")
+    again = np.zeros(len(numbers), np.bool_)
+    again[order[1:]] = numbers[order[1:]] == numbers[order[:-1]]
+    return again
 
 
 def _look(reading: Reading, index: int, name: str) -> bool:
@@ -118,9 +129,10 @@ def settle(reading: Reading, rows: Rows, good: Flags, bad: Bad) -> StoredDataset
     keep = good[image_of] if len(image_of) else np.zeros(0, np.bool_)
     keep = keep & _judge(reading, rows, boxes, image_of, keep)
     again = _repeated(boxes, image_of, np.array(rows.categories, np.int64), keep)
-    _report(reading, rows, again, "repeated-box", lambda row: "an object before it is the same")
-    reading.problems.refuse(reading.name)
-    if bad == "skip":
+    _report(reading, rows, again, "repeated-box", lambda _: "an object before it is the same")
+    if bad == "refuse":
+        reading.problems.refuse(reading.name)
+    else:
         keep &= ~again
     images = _kept(reading.images, good)
     table = _sorted(reading, rows, boxes, np.cumsum(good)[image_of] - 1, keep, len(images))
@@ -148,7 +160,7 @@ def _judge(reading: Reading, rows: Rows, boxes: Floats, image_of: Integers, keep
     good, left = np.ones(len(boxes), np.bool_), keep.copy()
     finite = np.isfinite(boxes).all(axis=1)
     size = np.where(finite[:, None], boxes, 0)[:, 2:] - np.where(finite[:, None], boxes, 0)[:, :2]
-    outside = (boxes[:, 2:] <= 0).any(axis=1) | (boxes[:, :2] >= edges[:, :2]).any(axis=1)
+    outside: Flags = np.any((boxes[:, 2:] <= 0) | (boxes[:, :2] >= edges[:, :2]), axis=1)
     tests = (
         ("not-finite", ~finite),
         ("inverted", (size < 0).any(axis=1)),
@@ -161,7 +173,7 @@ def _judge(reading: Reading, rows: Rows, boxes: Floats, image_of: Integers, keep
         good &= ~wrong
         left &= ~wrong
     beyond = (boxes < -TOLERANCE) | (boxes > edges + TOLERANCE)
-    over = beyond.any(axis=1) & left
+    over: Flags = np.any(beyond, axis=1) & left
     _report(reading, rows, over, "clipped", lambda row: _said(boxes[row], edges[row]))
     boxes[over] = np.clip(boxes[over], 0, edges[over])
     return good

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from archgraph.errors import suggest
+from archgraph.errors import nearest, suggest
 from archgraph.train.data.classes import Ids
 from archgraph.train.data.coco import read_coco
 from archgraph.train.data.folder import read_folder
@@ -54,8 +54,9 @@ def open_dataset(
     if kind in MADE:
         return _made(kind, rest)
     if kind not in FORMATS or not rest:
-        hint = suggest(kind, (*FORMATS, *MADE)) if rest or "/" not in source else ""
-        raise failed("E500", f"'{source}' names no dataset", hint or f"write {_WAYS}")
+        meant = nearest(kind, (*FORMATS, *MADE))
+        hint = f"did you mean '{meant}'?" if meant and meant != kind else f"write {_WAYS}"
+        raise failed("E500", f"'{source}' names no dataset", hint)
     path, part = _path_and_part(source, rest)
     if kind == "coco":
         file, root = _coco_file(source, path, part)

@@ -92,7 +92,7 @@ def read_voc(
         _read(found, stem, images_at, read_objects=stem in wanted)
     names = set(found.names)
     order = CHALLENGE if names and names <= set(CHALLENGE) else sorted(names)
-    categories = {number: each for number, each in enumerate(order, start=1)}
+    categories = dict(enumerate(order, start=1))
     number_of = {found.names[each]: number for number, each in categories.items() if each in names}
     for row, place in enumerate(found.rows.categories):
         found.rows.categories[row] = number_of[place]
