@@ -7,7 +7,7 @@ from types import ModuleType
 
 import typer
 
-from archgraph.cli import data_check
+from archgraph.cli import data_check, data_show
 
 app = typer.Typer(
     name="data",
@@ -15,6 +15,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Check datasets and look at them.",
 )
-COMMANDS: Mapping[str, ModuleType] = {"check": data_check}
+COMMANDS: Mapping[str, ModuleType] = {"check": data_check, "show": data_show}
 for name, command in COMMANDS.items():
     app.command(name, epilog=command.EXAMPLES)(command.COMMAND)

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archgraph.cli.options import (
+    NamesOption,
     SearchOption,
     SetOption,
     UsageError,
     VariantOption,
     make_library,
     parse_settings,
+    read_names,
 )
 from archgraph.cli.output import count, note, progress
-from archgraph.errors import Diagnostic
+from archgraph.errors import DataError, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +47,7 @@ def import_weights(
     settings: SetOption = None,
     variant: VariantOption = "",
     search: SearchOption = None,
+    names: NamesOption = None,
     averaged: Annotated[
         bool, typer.Option("--ema", help="Take the moving average of the weights.")
     ] = False,
@@ -55,16 +58,40 @@ def import_weights(
     Only the number of classes may differ.
     """
     check_weights_output(output, (".safetensors",))
+    called = read_names(names)
     network = compile_network(model, settings, variant, search)
+    if called:
+        check_names(network, called)
     with progress(f"reading {file}"):
         from archgraph import weights
 
-        origin = {"model": model, "variant": variant, "set": sorted(settings or ())}
+        origin: dict[str, object] = {"model": model, "variant": variant}
+        origin["set"] = sorted(settings or ())
+        if called:
+            origin["class_names"] = called
         found = weights.import_weights(file, network, output, origin, averaged=averaged)
     say(output, found)
 
 
 COMMAND = import_weights
+
+
+def check_names(network: Network, names: Sequence[str]) -> None:
+    """Refuse names that are not as many as the classes of a detector.
+
+    Raises:
+        CodegenError: E414, it is no detector.
+        DataError: E540, it tells another number of classes apart.
+    """
+    from archgraph.codegen.standalone import detector_settings
+
+    classes = detector_settings(network.graph).classes
+    if len(names) != classes:
+        message = (
+            f"'{network.name}' tells {classes} classes apart, and there are {len(names)} names"
+        )
+        hint = f"set classes={len(names)}, or give a name for each class, in order"
+        raise DataError(Diagnostic("E540", message, None, hint))
 
 
 def check_weights_output(output: Path, suffixes: Sequence[str]) -> None:

@@ -17,12 +17,14 @@ import typer
 
 from archgraph import __version__
 from archgraph.cli import (
+    anchors,
     check,
     cost,
     data,
     demo,
     draw,
     emit,
+    evaluate,
     explain,
     export_weights,
     fmt,
@@ -69,9 +71,11 @@ COMMANDS: Mapping[str, ModuleType] = {
     "variants": variants,
     "draw": draw,
     "emit": emit,
+    "eval": evaluate,
     "import-weights": import_weights,
     "export-weights": export_weights,
     "predict": predict,
+    "anchors": anchors,
     "new": new,
     "fmt": fmt,
     "list": listing,

@@ -120,7 +120,7 @@ def predict(
             train.write_results(output / "predictions.json", entries)
     for error in left_out:
         print_diagnostics(error.diagnostics, stderr=True)
-    boxes = count(len(entries), "box") if len(entries) == 1 else f"{len(entries)} boxes"
+    boxes = "1 box" if len(entries) == 1 else f"{len(entries)} boxes"
     note(f"{boxes} on {count(done, 'image')}; wrote {output / 'predictions.json'}")
     if left_out:
         note(f"left out {count(len(left_out), 'file')}")

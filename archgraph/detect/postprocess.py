@@ -26,6 +26,8 @@ class PostprocessSettings:
         least: the score that a box must be above; None for any (`soft` methods: 0.001).
         most: how many boxes are given per image.
         agnostic: boxes of other classes count as rivals too.
+        choose: whether an anchor may tell of several classes (`pairs`), or of its likeliest one
+            alone (`best-class`).
     """
 
     candidates: int = 5000
@@ -35,6 +37,17 @@ class PostprocessSettings:
     least: float | None = None
     most: int = 100
     agnostic: bool = False
+    choose: Literal["pairs", "best-class"] = "pairs"
+
+
+# As efficientdet-pytorch does by default, and as google/automl does: it evaluates with the
+# candidates of the first (`max_nms_inputs` 5000), and serves with the likeliest class of every
+# anchor. Both of its forms lower scores instead of dropping boxes.
+EFFDET = PostprocessSettings()
+AUTOML_EVALUATION = PostprocessSettings(method="gaussian", least=0.001)
+AUTOML_SERVING = PostprocessSettings(
+    method="gaussian", least=0.001, choose="best-class", candidates=2**31
+)
 
 
 @dataclass(frozen=True)
@@ -106,9 +119,14 @@ def _image(
     scale: float,
 ) -> Detections:
     """One image: the best pairs of anchor and class, decoded, cut and thinned out."""
-    pairs = logits.flatten()
-    best, index = pairs.topk(min(settings.candidates, len(pairs)))
-    anchor, classes = index // logits.shape[1], index % logits.shape[1]
+    if settings.choose == "best-class":
+        likeliest, kinds = logits.max(dim=1)
+        best, anchor = likeliest.topk(min(settings.candidates, len(likeliest)))
+        classes = kinds[anchor]
+    else:
+        pairs = logits.flatten()
+        best, index = pairs.topk(min(settings.candidates, len(pairs)))
+        anchor, classes = index // logits.shape[1], index % logits.shape[1]
     boxes = decode_xyxy(deltas[anchor], anchors[anchor])
     if size is not None:
         boxes = clip_xyxy(boxes, size[1] / scale, size[0] / scale)

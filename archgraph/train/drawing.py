@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from archgraph.errors import visible
 from archgraph.train.records import Pixels
+from archgraph.weights.files import replace_file
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]
@@ -93,13 +96,16 @@ def draw_boxes(
     for box, _, colour in reversed(shown):
         _draw_outline(draw, box, colour, measures)
     taken: list[Rectangle] = []
+    plates: list[tuple[Rectangle, str, Colour]] = []
     for box, label, colour in shown:
         text = _shortened(draw, label, image.width - 2 * measures.padding, measures)
         size = _plate_size(draw, text, measures)
         plate = _free_place(box, size, (image.width, image.height), taken)
         if text and plate is not None:
             taken.append(plate)
-            _draw_plate(draw, plate, text, colour, measures)
+            plates.append((plate, text, colour))
+    for plate, text, colour in reversed(plates):
+        _draw_plate(draw, plate, text, colour, measures)
     return np.asarray(image)
 
 
@@ -131,6 +137,17 @@ def sheet(tiles: Sequence[Pixels], columns: int, captions: Sequence[str]) -> Pix
         place = (left + width / 2, top + height + line / 2 + measures.halo)
         draw.text(place, text, INK, measures.font, anchor="mm")
     return np.asarray(image)
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write an image in one step: the file is whole, or what it was before.
+
+    Raises:
+        InputOutputError: E020, the file cannot be written.
+    """
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(content, "PNG", optimize=True)
+    replace_file(path, content.getvalue())
 
 
 def _measures(width: int, height: int, letters: str) -> Measures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from archgraph.detect import (
+    AUTOML_SERVING,
     BACKGROUND,
+    EFFDET,
     Anchors,
     LossSettings,
     PostprocessSettings,
@@ -235,6 +238,27 @@ def test_scores_have_a_floor(method: str) -> None:
     (found,) = postprocess(logits, torch.zeros(1, len(anchors), 4), anchors, settings)
     assert len(found.scores) == 1
     torch.testing.assert_close(found.boxes_xyxy[0], anchors[7])
+
+
+def test_an_anchor_may_tell_of_its_likeliest_class_alone() -> None:
+    anchors = Anchors().xyxy(32, 32)
+    logits = torch.full((1, len(anchors), 3), -9.0)
+    logits[0, 7] = torch.tensor([1.0, 3.0, 2.0])
+    logits[0, 30, 0] = 0.0
+    deltas = torch.zeros(1, len(anchors), 4)
+    for chosen, expected in ((EFFDET, [1, 2, 0, 0]), (AUTOML_SERVING, [1, 0])):
+        (found,) = postprocess(logits, deltas, anchors, replace(chosen, least=0.1))
+        assert found.classes.tolist() == expected
+
+
+def test_guards_of_sizes() -> None:
+    anchors = torch.tensor([[0.0, 0, 10, 10]])
+    empty = torch.tensor([[2.0, 2, 2, 2]])
+    one = encode_yxhw(empty, anchors)
+    other = encode_yxhw(empty, anchors, 1e-8, "at-least")
+    torch.testing.assert_close(one[0, 2], torch.log(torch.tensor(1e-8)), rtol=1e-4, atol=0)
+    torch.testing.assert_close(other[0, 2], torch.log(torch.tensor(1e-9)), rtol=1e-4, atol=0)
+    torch.testing.assert_close(one[0, :2], other[0, :2])
 
 
 def test_boxes_are_told_in_pixels_of_the_original() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,10 +14,23 @@ from archgraph.errors import DataError
 from archgraph.train.records import Dataset
 from archgraph.train.samples import glyphs, shapes
 from archgraph.train.samples.glyphs import Glyphs, digits_of
-from archgraph.train.samples.scenes import GROUND, LEAST_VISIBLE, Scene, make_ground, turned
+from archgraph.train.samples.scenes import (
+    GROUND,
+    LEAST_VISIBLE,
+    Paint,
+    Scene,
+    make_ground,
+    turned,
+)
 from archgraph.train.samples.shapes import OUTLINES, Shapes
 
 MAKERS = [Shapes, Glyphs]
+
+
+def inked(colour: float) -> Paint:
+    return lambda pixels: np.full((10, 10, 3), colour, np.float32)
+
+
 DIGEST = """
 import hashlib
 from archgraph.train.samples.shapes import Shapes
@@ -30,8 +44,9 @@ print(hashlib.sha256(said).hexdigest())
 def test_a_scene_is_the_same_in_every_order(make: type[Shapes | Glyphs]) -> None:
     made: Dataset = make(count=12, size=96)
     forwards = [made.pixels(i).copy() for i in range(12)]
-    shapes._make_scene.cache_clear()
-    glyphs._make_scene.cache_clear()
+    for made_by in (shapes, glyphs):
+        made_by._pixels.cache_clear()
+        made_by._objects.cache_clear()
     for i in reversed(range(12)):
         assert np.array_equal(made.pixels(i), forwards[i])
     assert not any(np.array_equal(a, b) for a, b in pairwise(forwards))
@@ -87,21 +102,32 @@ def test_boxes_are_of_what_is_seen() -> None:
     ground = np.zeros((20, 20, 3), np.float32)
     scene = Scene(ground, np.full((20, 20), GROUND))
     square = np.ones((10, 10), np.float32)
-    assert scene.put(0, 0, square, np.full((10, 10, 3), 9, np.float32), 3)
-    assert scene.put(5, 0, square, np.full((10, 10, 3), 7, np.float32), 4)
+    assert scene.put(0, 0, square, inked(9), 3)
+    assert scene.put(5, 0, square, inked(7), 4)
     objects = scene.objects()
     assert objects.boxes_xyxy.tolist() == [[0, 0, 5, 10], [5, 0, 15, 10]]
     assert objects.areas.tolist() == [50, 100] and objects.classes.tolist() == [3, 4]
 
 
+@pytest.mark.parametrize("made_by", [shapes, glyphs])
+def test_what_is_told_is_what_is_painted(made_by: ModuleType) -> None:
+    for seeds in ((0, 0, 5), (0, 1, 5), (3, 0, 9)):
+        scene = made_by._make_scene(96, seeds, np.random.default_rng(seeds))
+        told, seen = made_by._objects(96, seeds), scene.objects()
+        assert np.array_equal(told.boxes_xyxy, seen.boxes_xyxy) and len(told)
+        assert np.array_equal(told.classes, seen.classes)
+        assert np.array_equal(told.areas, seen.areas)
+
+
 def test_nothing_hides_too_much_or_itself() -> None:
     scene = Scene(np.zeros((20, 20, 3), np.float32), np.full((20, 20), GROUND))
-    square, paint = np.ones((10, 10), np.float32), np.ones((10, 10, 3), np.float32)
-    assert scene.put(0, 0, square, paint, 0)
+    square = np.ones((10, 10), np.float32)
+    assert scene.put(0, 0, square, inked(1), 0)
+    assert scene.pixels is not None
     before = scene.pixels.copy(), scene.owner.copy()
-    assert not scene.put(2, 2, square, 9 * paint, 1)  # it would leave 36 of 100
-    assert not scene.put(17, 5, square, 9 * paint, 1)  # 30 of 100 would be seen
-    assert not scene.put(-9, -9, square, paint, 1)
+    assert not scene.put(2, 2, square, inked(9), 1)  # it would leave 36 of 100
+    assert not scene.put(17, 5, square, inked(9), 1)  # 30 of 100 would be seen
+    assert not scene.put(-9, -9, square, inked(1), 1)
     assert np.array_equal(scene.pixels, before[0]) and np.array_equal(scene.owner, before[1])
     assert scene.seen == [100] and LEAST_VISIBLE * 100 > 36
 
@@ -117,7 +143,7 @@ def test_a_shape_reaches_one_from_its_centre(name: str) -> None:
 
 def test_a_ground_is_textured() -> None:
     scene = make_ground(np.random.default_rng(0), 64, 96)
-    assert scene.pixels.shape == (64, 96, 3)
+    assert scene.pixels is not None and scene.pixels.shape == (64, 96, 3)
     assert scene.pixels.std(axis=(0, 1)).min() > 3 and scene.pixels.min() > -1
 
 

@@ -4,6 +4,7 @@ Start at `run.py`. The numbers are those of pycocotools, see `evaluators.py`; wh
 them comes from `matching.py`.
 """
 
+from archgraph.train.evaluate.classes import ClassMap, map_classes
 from archgraph.train.evaluate.detected import Detected
 from archgraph.train.evaluate.evaluation import (
     ClassResult,
@@ -14,20 +15,27 @@ from archgraph.train.evaluate.evaluation import (
     ImageResult,
     Threshold,
 )
+from archgraph.train.evaluate.evaluators import check_evaluator
 from archgraph.train.evaluate.results_file import read_results, write_results
-from archgraph.train.evaluate.run import evaluate, evaluate_detections
+from archgraph.train.evaluate.run import Detect, evaluate, evaluate_detections
+from archgraph.train.evaluate.tables import coco_rows
 
 __all__ = [
+    "ClassMap",
     "ClassResult",
     "CocoNumbers",
     "Curve",
+    "Detect",
     "Detected",
     "Evaluation",
     "EvaluationSettings",
     "ImageResult",
     "Threshold",
+    "check_evaluator",
+    "coco_rows",
     "evaluate",
     "evaluate_detections",
+    "map_classes",
     "read_results",
     "write_results",
 ]

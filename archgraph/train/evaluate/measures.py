@@ -54,7 +54,7 @@ def measure(
     return Evaluation(
         dataset,
         arrays.evaluator,
-        _numbers(arrays, list(every)),
+        coco_numbers(arrays, list(every)),
         _curves(arrays, list(every)),
         _classes(content, arrays),
         tuple(tuple(row) for row in confusion.tolist()),
@@ -65,8 +65,8 @@ def measure(
     )
 
 
-def _numbers(arrays: Arrays, classes: Sequence[int]) -> CocoNumbers:
-    """The twelve numbers of some classes."""
+def coco_numbers(arrays: Arrays, classes: Sequence[int]) -> CocoNumbers:
+    """The twelve numbers of some classes, by their places."""
 
     def precision(area: int = ALL, overlap: float | None = None) -> float:
         part = arrays.precision[:, :, classes, area, -1]
@@ -122,7 +122,7 @@ def _classes(content: Compared, arrays: Arrays) -> tuple[ClassResult, ...]:
             int(objects[k]),
             int(crowds[k]),
             int(detections[k]),
-            _numbers(arrays, [k]),
+            coco_numbers(arrays, [k]),
             _curves(arrays, [k]),
             best_threshold(scores[classes == k], right[classes == k], int(objects[k])),
         )

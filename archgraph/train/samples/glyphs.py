@@ -33,6 +33,9 @@ HELD_OUT = 5
 BRIGHTEST = 16
 COUNTS = {"train": 1000, "val": 100}
 
+# Seed, part and number of a scene.
+Seeds = tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class Glyphs:
@@ -70,17 +73,17 @@ class Glyphs:
         return self.count or COUNTS[self.split]
 
     def record(self, index: int) -> ImageRecord:
-        _, objects = self._scene(index)
+        objects = _objects(self.size, self._seeds(index))
         name = f"glyphs/{self.split}/{index:06d}"
         return ImageRecord(index, name, None, self.size, self.size, objects)
 
     def pixels(self, index: int) -> Pixels:
-        return self._scene(index)[0]
+        return _pixels(self.size, self._seeds(index))
 
-    def _scene(self, index: int) -> tuple[Pixels, Objects]:
+    def _seeds(self, index: int) -> Seeds:
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {len(self)}")
-        return _make_scene(self.size, (self.seed, split_number(self.split), index))
+        return self.seed, split_number(self.split), index
 
 
 @cache
@@ -106,23 +109,32 @@ def digits_of(split: str) -> NDArray[np.int64]:
     return np.flatnonzero(held_out if split_number(split) == SPLITS["val"] else ~held_out)
 
 
-# Pixels and record of a scene are asked for one after the other.
+# A mosaic asks for the same scenes again, and so does whoever counts objects.
+@lru_cache(maxsize=4096)
+def _objects(size: int, seeds: Seeds) -> Objects:
+    return _make_scene(size, seeds, None).objects()
+
+
 @lru_cache(maxsize=8)
-def _make_scene(size: int, seeds: tuple[int, int, int]) -> tuple[Pixels, Objects]:
+def _pixels(size: int, seeds: Seeds) -> Pixels:
+    brush = np.random.default_rng((*seeds, 1))
+    return _make_scene(size, seeds, brush).finished(brush)
+
+
+def _make_scene(size: int, seeds: Seeds, brush: Generator | None) -> Scene:
+    """A scene: where everything is comes from the seeds, what it looks like from the brush."""
     rng = np.random.default_rng(seeds)
-    scene = make_ground(rng, size, size)
+    scene = make_ground(brush, size, size)
     mine = digits_of("val" if seeds[1] == SPLITS["val"] else "train")
     for _ in range(int(rng.integers(1, MOST_OBJECTS + 1))):
         number = int(mine[rng.integers(len(mine))])
         for _ in range(TRIES):
-            if _put_digit(rng, scene, number):
+            if _put_digit(rng, brush or rng, scene, number):
                 break
-    pixels = scene.finished(rng)
-    pixels.flags.writeable = False
-    return pixels, scene.objects()
+    return scene
 
 
-def _put_digit(rng: Generator, scene: Scene, number: int) -> bool:
+def _put_digit(rng: Generator, brush: Generator, scene: Scene, number: int) -> bool:
     images, kinds = _digits()
     side = scene.owner.shape[0]
     height = round(side * float(np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))))
@@ -130,8 +142,11 @@ def _put_digit(rng: Generator, scene: Scene, number: int) -> bool:
     cover = _enlarged(images[number], height, width)
     left, top = int(rng.integers(-width // 4, side)), int(rng.integers(-height // 4, side))
     middle = (min(max(top + height // 2, 0), side - 1), min(max(left + width // 2, 0), side - 1))
-    colour = contrasting(rng, scene.pixels[middle]).astype(np.float32)
-    paint = np.broadcast_to(colour, (height, width, 3))
+
+    def paint(pixels: Numbers) -> Numbers:
+        colour = contrasting(brush, pixels[middle]).astype(np.float32)
+        return np.broadcast_to(colour, (height, width, 3))
+
     return scene.put(left, top, cover, paint, int(kinds[number]))
 
 

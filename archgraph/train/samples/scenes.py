@@ -5,6 +5,7 @@ All randomness comes from the generator that is handed in, so a scene is a funct
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ from archgraph.errors import DataError, Diagnostic
 from archgraph.train.records import Objects, Pixels
 
 Numbers = NDArray[np.float32]
+Paint = Callable[[Numbers], Numbers]
 # The parts of a data set, as the last of the seeds of its scenes: none shares a scene.
 SPLITS = {"train": 0, "val": 1}
 # What nobody could tell is not put on a scene, nor hidden so far later on.
@@ -28,21 +30,22 @@ class Scene:
     """What is put on the ground, and what of it is still seen.
 
     Attributes:
-        pixels: shape (height, width, 3), from 0 to 255.
+        pixels: shape (height, width, 3), from 0 to 255; None where only the objects matter, which
+            are told much faster.
         owner: which object each pixel shows, `GROUND` for none; shape (height, width).
         classes: of each object.
         whole: how many pixels each object has with nothing before it.
         seen: how many of them are seen.
     """
 
-    pixels: Numbers
+    pixels: Numbers | None
     owner: NDArray[np.int64]
     classes: list[int] = field(default_factory=list)
     whole: list[int] = field(default_factory=list)
     seen: list[int] = field(default_factory=list)
 
     def put(
-        self, left: int, top: int, cover: Numbers, paint: Numbers, kind: int | None = None
+        self, left: int, top: int, cover: Numbers, paint: Paint, kind: int | None = None
     ) -> bool:
         """Put something on top, unless it, or something below, could then not be told.
 
@@ -50,15 +53,15 @@ class Scene:
             left: where it begins; it may reach over the edges.
             top: likewise.
             cover: how far each pixel hides what is below, from 0 to 1; shape (h, w).
-            paint: its colours; shape (h, w, 3).
+            paint: what makes its colours, of shape (h, w, 3), from those of the scene.
             kind: its class; None for what is no object.
         """
         height, width = self.owner.shape
         rows = slice(max(0, -top), min(cover.shape[0], height - top))
         columns = slice(max(0, -left), min(cover.shape[1], width - left))
         whole = int((cover >= 0.5).sum())
-        cover, paint = cover[rows, columns], paint[rows, columns]
-        solid = cover >= 0.5
+        part = cover[rows, columns]
+        solid = part >= 0.5
         count = int(solid.sum())
         if kind is not None and count < max(LEAST_VISIBLE * whole, LEAST_PIXELS):
             return False
@@ -73,9 +76,11 @@ class Scene:
             return False
         self.seen = left_over.tolist()
         self.owner[place][solid] = GROUND if kind is None else len(self.classes)
-        touched = cover > 0
-        below, over = self.pixels[place], cover[touched][:, None]
-        below[touched] += (paint[touched] - below[touched]) * over
+        if self.pixels is not None:
+            touched = part > 0
+            below, over = self.pixels[place], part[touched][:, None]
+            colours = paint(self.pixels)[rows, columns][touched]
+            below[touched] += (colours - below[touched]) * over
         if kind is not None:
             self.classes.append(kind)
             self.whole.append(whole)
@@ -98,9 +103,13 @@ class Scene:
         )
 
     def finished(self, rng: Generator) -> Pixels:
-        """The image, with a camera's noise."""
+        """The image, with a camera's noise; black if it was not painted."""
+        if self.pixels is None:
+            return np.zeros((*self.owner.shape, 3), np.uint8)
         noise = rng.random(self.owner.shape, np.float32)[..., None] * 12 - 6
-        return (self.pixels + noise).clip(0, 255).astype(np.uint8)
+        pixels = (self.pixels + noise).clip(0, 255).astype(np.uint8)
+        pixels.flags.writeable = False
+        return pixels
 
 
 def split_number(split: str) -> int:
@@ -115,8 +124,16 @@ def split_number(split: str) -> int:
     return SPLITS[split]
 
 
-def make_ground(rng: Generator, height: int, width: int) -> Scene:
-    """A scene with nothing on it but a texture of muted colours and lines that mean nothing."""
+def make_ground(rng: Generator | None, height: int, width: int) -> Scene:
+    """A scene with nothing on it but a texture of muted colours and lines that mean nothing.
+
+    Args:
+        rng: of texture and lines; None for a scene that is not painted.
+        height: in pixels.
+        width: likewise.
+    """
+    if rng is None:
+        return Scene(None, np.full((height, width), GROUND))
     colour = rng.uniform(50, 200, 3)
     pixels = blotches(rng, height, width, colour, 60, int(rng.integers(2, 6)))
     pixels += blotches(rng, height, width, np.full(3, 20.0), 40, int(rng.integers(10, 40))) - 20
@@ -134,8 +151,8 @@ def put_line(rng: Generator, scene: Scene) -> None:
     u, v = turned(2 * reach + 1, rng.uniform(0, np.pi))
     cover = soft(np.maximum(np.abs(u) - thickness, np.abs(v) - reach))
     left, top = int(rng.integers(-reach, width - reach)), int(rng.integers(-reach, height - reach))
-    paint = np.broadcast_to(rng.uniform(0, 255, 3).astype(np.float32), (*cover.shape, 3))
-    scene.put(left, top, cover, paint)
+    colours = np.broadcast_to(rng.uniform(0, 255, 3).astype(np.float32), (*cover.shape, 3))
+    scene.put(left, top, cover, lambda _: colours)
 
 
 def blotches(

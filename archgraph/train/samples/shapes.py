@@ -77,6 +77,9 @@ OUTLINES: Mapping[str, Callable[[Numbers, Numbers], Numbers]] = {
     "cross": _cross,
 }
 
+# Seed, part and number of a scene.
+Seeds = tuple[int, int, int]
+
 
 @dataclass(frozen=True)
 class Shapes:
@@ -113,37 +116,46 @@ class Shapes:
         return self.count or COUNTS[self.split]
 
     def record(self, index: int) -> ImageRecord:
-        _, objects = self._scene(index)
+        objects = _objects(self.size, self._seeds(index))
         name = f"shapes/{self.split}/{index:06d}"
         return ImageRecord(index, name, None, self.size, self.size, objects)
 
     def pixels(self, index: int) -> Pixels:
-        return self._scene(index)[0]
+        return _pixels(self.size, self._seeds(index))
 
-    def _scene(self, index: int) -> tuple[Pixels, Objects]:
+    def _seeds(self, index: int) -> Seeds:
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {len(self)}")
-        return _make_scene(self.size, (self.seed, split_number(self.split), index))
+        return self.seed, split_number(self.split), index
 
 
-# Pixels and record of a scene are asked for one after the other.
+# A mosaic asks for the same scenes again, and so does whoever counts objects.
+@lru_cache(maxsize=4096)
+def _objects(size: int, seeds: Seeds) -> Objects:
+    return _make_scene(size, seeds, None).objects()
+
+
 @lru_cache(maxsize=8)
-def _make_scene(size: int, seeds: tuple[int, int, int]) -> tuple[Pixels, Objects]:
+def _pixels(size: int, seeds: Seeds) -> Pixels:
+    brush = np.random.default_rng((*seeds, 1))
+    return _make_scene(size, seeds, brush).finished(brush)
+
+
+def _make_scene(size: int, seeds: Seeds, brush: Generator | None) -> Scene:
+    """A scene: where everything is comes from the seeds, what it looks like from the brush."""
     rng = np.random.default_rng(seeds)
-    scene = make_ground(rng, size, size)
+    scene = make_ground(brush, size, size)
     wanted = 0 if rng.integers(EMPTY) == 0 else int(rng.integers(1, MOST_OBJECTS + 1))
     for _ in range(wanted):
         kind = int(rng.integers(len(OUTLINES)))
         for _ in range(TRIES):
-            if _put_shape(rng, scene, kind):
+            if _put_shape(rng, brush or rng, scene, kind):
                 break
     put_line(rng, scene)
-    pixels = scene.finished(rng)
-    pixels.flags.writeable = False
-    return pixels, scene.objects()
+    return scene
 
 
-def _put_shape(rng: Generator, scene: Scene, kind: int) -> bool:
+def _put_shape(rng: Generator, brush: Generator, scene: Scene, kind: int) -> bool:
     side = scene.owner.shape[0]
     reach = side * np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
     x, y = rng.uniform(0, side, 2)
@@ -152,6 +164,8 @@ def _put_shape(rng: Generator, scene: Scene, kind: int) -> bool:
     wide, high = (np.float32(reach * rng.uniform(0.85, 1.15)) for _ in range(2))
     outline = tuple(OUTLINES.values())[kind]
     cover = soft(outline(u / wide, v / high) * np.float32(reach))
-    around = scene.pixels[int(y), int(x)]
-    paint = painted(rng, extent, contrasting(rng, around))
+
+    def paint(pixels: Numbers) -> Numbers:
+        return painted(brush, extent, contrasting(brush, pixels[int(y), int(x)]))
+
     return scene.put(int(x) - extent // 2, int(y) - extent // 2, cover, paint, kind)

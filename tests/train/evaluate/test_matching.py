@@ -215,6 +215,14 @@ def test_only_the_best_of_a_class_are_matched() -> None:
     assert matches.objects.tolist() == [UNMATCHED, UNMATCHED, 1]
 
 
+def test_of_equal_objects_the_last_is_taken_first() -> None:
+    """As pycocotools does; it tells when one of them is smaller than an evaluation looks at."""
+    matches = match_by_class(
+        detected([HERE, HERE], [0.9, 0.8], [CAT, CAT]), objects([HERE, HERE], [CAT, CAT]), 0.5, 100
+    )
+    assert matches.objects.tolist() == [1, 0]
+
+
 def test_overlaps_of_degenerate_boxes_are_zero() -> None:
     there = objects([(5, 5, 5, 5), (9, 9, 3, 3), HERE], [CAT] * 3)
     boxes = np.array([(5, 5, 5, 5), (8, 8, 2, 2)], np.float64)

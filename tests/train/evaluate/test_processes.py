@@ -23,8 +23,12 @@ SEED, COUNT = 6, 15
 BROKEN = 3  # the place of an image that one process cannot read
 
 
+SEEN: list[int] = []  # how many images this process was given, batch by batch
+
+
 def detect(images: Sequence[Pixels]) -> Sequence[Detected]:
     _, found = random_set(SEED, COUNT)
+    SEEN.append(len(images))
     return [found.get(int(image[0, 0, 0]), detected([], [], [])) for image in images]
 
 
@@ -34,6 +38,7 @@ def work(rank: int, count: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=init, rank=rank, world_size=count)
     dataset, found = random_set(SEED, COUNT)
     answers: dict[str, Any] = {"whole": evaluate(detect, dataset, batch_size=2)}
+    seen = [*SEEN]
     results = Path(folder) / "results.json"
     answers["written"] = evaluate(detect, dataset, batch_size=4, results=results)
     # Samplers that pad give some images to several processes.
@@ -45,7 +50,7 @@ def work(rank: int, count: int, folder: str) -> None:
         evaluate(detect, bad, batch_size=2)
     except DataError as error:
         answers["error"] = str(error)
-    (Path(folder) / f"answers-{rank}").write_bytes(pickle.dumps(answers))
+    (Path(folder) / f"answers-{rank}").write_bytes(pickle.dumps((answers, seen)))
     distributed.barrier()
     distributed.destroy_process_group()
 
@@ -53,8 +58,11 @@ def work(rank: int, count: int, folder: str) -> None:
 @pytest.mark.slow
 def test_two_processes_are_as_good_as_one(tmp_path: Path) -> None:
     spawn(work, (2, str(tmp_path)), nprocs=2)
-    first, second = [pickle.loads((tmp_path / f"answers-{r}").read_bytes()) for r in (0, 1)]
+    (first, early), (second, late) = [
+        pickle.loads((tmp_path / f"answers-{r}").read_bytes()) for r in (0, 1)
+    ]
     assert first == second
+    assert (early, late) == ([2, 2, 2, 2], [2, 2, 2, 1])
     dataset, found = random_set(SEED, COUNT)
     assert first["whole"] == first["written"] == evaluate(detect, dataset)
     assert first["padded"] == sorted(found)

@@ -1,0 +1,343 @@
+"""`archgraph eval`: what a detector is worth on annotated images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from archgraph import __version__
+from archgraph.cli.options import (
+    JsonOption,
+    SearchOption,
+    SetOption,
+    UsageError,
+    VariantOption,
+    check_output,
+    make_library,
+    parse_settings,
+)
+from archgraph.cli.output import (
+    STANDARD_OUTPUT,
+    count,
+    new_table,
+    note,
+    print_table,
+    printable,
+    progress,
+    progress_bar,
+    write,
+)
+from archgraph.errors import Diagnostic, InputOutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from archgraph.train.evaluate import Detect, Evaluation, EvaluationSettings
+    from archgraph.train.records import Dataset
+
+EXAMPLES = """
+[bold]Examples[/]
+  archgraph eval d.yaml --weights d.safetensors --data coco:photos
+  archgraph eval d.yaml --weights d.pth --data voc:set --report eval.html
+  archgraph eval --from results.json --data coco:photos
+"""
+FIGURES = ("AP", "AP50", "AP75", "small", "medium", "large", "AR", "score", "F1")
+
+
+def evaluate(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC",
+            help="The detector, as of 'emit'; none with --from.",
+            show_default=False,
+        ),
+    ] = "",
+    settings: SetOption = None,
+    variant: VariantOption = "",
+    search: SearchOption = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Its weights.", show_default=False),
+    ] = None,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="SOURCE",
+            help="Annotated images: coco:DIR, yolo:DIR, voc:DIR or shapes.",
+            show_default=False,
+        ),
+    ] = "",
+    results_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE.json",
+            help="Evaluate a file of COCO's results instead of a detector.",
+            show_default=False,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE.html", help="Write a report, with curves and images."
+        ),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            "--results",
+            metavar="FILE.json",
+            help="Write COCO's results; a run that is interrupted then goes on where it stopped.",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Images that are looked at together.")
+    ] = 8,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, max=64, help="Threads that read images.")
+    ] = 2,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, help="Only the first N images."),
+    ] = None,
+    least_score: Annotated[
+        float,
+        typer.Option(
+            "--min-score",
+            min=0,
+            max=1,
+            help="Of detections in the confusion matrix and in mistakes; COCO's numbers have all.",
+        ),
+    ] = 0.3,
+    evaluator: Annotated[
+        str,
+        typer.Option(
+            "--evaluator", metavar="NAME", help="auto, hotcoco, faster-coco-eval or pycocotools."
+        ),
+    ] = "auto",
+    bad: Annotated[
+        Literal["refuse", "skip"],
+        typer.Option("--bad", help="What becomes of images and entries with errors."),
+    ] = "refuse",
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="Where it runs: cpu, cuda, cuda:1.")
+    ] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a detector: COCO's numbers, classes, curves, what is taken for what.
+
+    The numbers are those of pycocotools, whichever evaluator computes them.
+    """
+    _check_usage(spec, weights, data, results_from, results)
+    for path, suffix, what in ((report, ".html", "a report"), (results, ".json", "results")):
+        if path is not None:
+            _check_file(path, suffix, what)
+    from archgraph.train.data import open_dataset
+    from archgraph.train.evaluate import EvaluationSettings, check_evaluator
+
+    check_evaluator(evaluator)
+    with progress_bar(f"reading {data}") as told:
+        dataset = open_dataset(data, bad=bad, progress=told)
+    chosen = EvaluationSettings(least_score=least_score)
+    if results_from is not None:
+        found = _of_results(dataset, results_from, limit, evaluator, chosen)
+        run: Mapping[str, str] = {"results": str(results_from)}
+    else:
+        detect, run = _detector(spec, settings, variant, search, weights, device, dataset)
+        plan = _Plan(batch_size, workers, limit, bad, results)
+        found = _of_detector(detect, dataset, plan, run, evaluator, chosen)
+    if as_json:
+        write(f"{json.dumps(found.as_dict(), indent=2)}\n")
+    else:
+        _print(found)
+    if results is not None:
+        note(f"wrote {results} ({count(sum(map(len, found.found.values())), 'detection')})")
+    if report is not None:
+        _write_report(report, found, dataset, run)
+
+
+COMMAND = evaluate
+
+
+def _check_usage(
+    spec: str,
+    weights: Path | None,
+    data: str,
+    results_from: Path | None,
+    results: Path | None,
+) -> None:
+    """Refuse options that say too much or too little.
+
+    Raises:
+        UsageError: E125.
+    """
+    if not data:
+        raise _unusable("there are no images to evaluate on", "give --data coco:DIR")
+    if results_from is None and not spec:
+        raise _unusable("there is nothing to evaluate", "give a SPEC, or --from results.json")
+    if results_from is not None and (spec or weights or results):
+        what = "a SPEC" if spec else "'--weights'" if weights else "'--results'"
+        raise _unusable(f"'--from' and {what} say different things", "give one of them")
+
+
+def _unusable(message: str, hint: str) -> UsageError:
+    return UsageError(Diagnostic("E125", message, None, hint))
+
+
+def _check_file(path: Path, suffix: str, what: str) -> None:
+    """Refuse a file that could not be written, before the work of hours.
+
+    Raises:
+        UsageError: E122, its name does not say what it holds.
+        InputOutputError: E020, there is no such folder.
+    """
+    if path == STANDARD_OUTPUT:
+        hint = f"name a file that ends in {suffix}"
+        raise UsageError(Diagnostic("E122", f"cannot write {what} to '-'", None, hint))
+    check_output(path, suffix, what)
+    if not path.resolve().parent.is_dir():
+        message = f"cannot write '{path}': there is no folder '{path.parent}'"
+        raise InputOutputError(Diagnostic("E020", message))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How images are looked at, see `train.evaluate.evaluate`."""
+
+    batch_size: int
+    workers: int
+    limit: int | None
+    bad: Literal["refuse", "skip"]
+    results: Path | None
+
+
+def _of_results(
+    dataset: Dataset,
+    path: Path,
+    limit: int | None,
+    evaluator: str,
+    settings: EvaluationSettings,
+) -> Evaluation:
+    from archgraph.train.evaluate import evaluate_detections, read_results
+
+    with progress(f"reading {path}"):
+        found = read_results(path, dataset.category_ids)
+    with progress("evaluating"):
+        return evaluate_detections(
+            dataset, found, limit=limit, evaluator=evaluator, settings=settings
+        )
+
+
+def _detector(
+    spec: str,
+    settings: Sequence[str] | None,
+    variant: str,
+    search: Sequence[Path] | None,
+    weights: Path | None,
+    device: str,
+    dataset: Dataset,
+) -> tuple[Detect, Mapping[str, str]]:
+    """A detector that tells classes as the set does, and which one it is."""
+    arguments = parse_settings(settings)
+    with progress(f"compiling {spec}"):
+        from archgraph.train.detector import make_detector
+        from archgraph.train.evaluate import map_classes
+
+        detector = make_detector(
+            spec,
+            arguments=arguments,
+            library=make_library(search),
+            variant=variant,
+            weights=weights,
+            device=device,
+        )
+    classes = map_classes(detector.class_names, dataset.class_names)
+    if classes.note:
+        note(f"note: {classes.note}")
+    if weights is None:
+        note("note: without --weights the detector has its initial weights, which find nothing")
+    run = {"model": " ".join([spec, *([variant] if variant else [])])}
+    if settings:
+        run["set"] = " ".join(sorted(settings))
+    if weights is not None:
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        run["weights"] = f"{weights} (sha256 {digest[:16]})"
+    return classes.applied(detector.detect), run
+
+
+def _of_detector(
+    detect: Detect,
+    dataset: Dataset,
+    plan: _Plan,
+    run: Mapping[str, str],
+    evaluator: str,
+    settings: EvaluationSettings,
+) -> Evaluation:
+    from archgraph.train.evaluate import evaluate
+
+    with progress_bar(f"evaluating on {dataset.name}") as told:
+        try:
+            return evaluate(
+                detect,
+                dataset,
+                batch_size=plan.batch_size,
+                workers=plan.workers,
+                progress=told,
+                limit=plan.limit,
+                bad=plan.bad,
+                evaluator=evaluator,
+                settings=settings,
+                results=plan.results,
+                run=run,
+            )
+        except KeyboardInterrupt:
+            if plan.results is not None:
+                note(f"the same command goes on from {plan.results}.partial")
+            raise
+
+
+def _print(found: Evaluation) -> None:
+    """COCO's table as pycocotools words it, a row for each class, and what was looked at."""
+    from archgraph.train.evaluate import coco_rows
+
+    for row in coco_rows(found.numbers):
+        write(f"{row}\n")
+    shown = [one for one in found.classes if one.name or one.objects or one.detections]
+    if shown:
+        write("\n")
+        table = new_table(
+            "class", "objects", "found", *FIGURES, right=("objects", "found", *FIGURES)
+        )
+        for one in shown:
+            numbers = one.numbers
+            figures = (
+                *(numbers.ap, numbers.ap50, numbers.ap75),
+                *(numbers.ap_small, numbers.ap_medium, numbers.ap_large, numbers.ar100),
+                *((one.best.score, one.best.f1) if one.best else (-1, -1)),
+            )
+            cells = ["-" if value < 0 else f"{value:.3f}" for value in figures]
+            name = printable(one.name) or f"({one.category_id})"
+            table.add_row(name, f"{one.objects:,}", f"{one.detections:,}", *cells)
+        print_table(table)
+    objects = sum(one.objects for one in found.classes)
+    looked = f"{count(len(found.images), 'image')}, {count(objects, 'object')}"
+    note(f"{found.dataset}: {looked}, by {found.evaluator}")
+    for diagnostic in found.skipped:
+        note(f"left out: {diagnostic.message}")
+
+
+def _write_report(path: Path, found: Evaluation, dataset: Dataset, run: Mapping[str, str]) -> None:
+    from archgraph.train.evaluate.report import write_report
+
+    with progress(f"writing {path}"):
+        title = f"{run.get('model') or run['results']} on {dataset.name}"
+        write_report(path, found, dataset, title, {**run, "archgraph": __version__})
+    note(f"wrote {path}")
