@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archgraph.train.data import KINDS, json_entries
+from archgraph.train.data import KINDS, json_entries, settle
 from tests.train.data.support import (
     coco,
     entry,
@@ -284,3 +284,20 @@ def test_an_image_that_changes_later_is_an_error(tmp_path: Path) -> None:
     write_image(tmp_path / "val" / "0.png", 32, 24)
     with pytest.raises(Exception, match=r"E506.*is 32x24, but its boxes are for 64x48"):
         dataset.pixels(0)
+
+
+@pytest.mark.parametrize("block", [1, 2, 1000])
+def test_blocks_of_boxes_change_nothing(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [entry(id=i, image_id=10 + i % 3, bbox=[i, 1, 5, 5]) for i in range(12)]
+    entries[4]["bbox"][2] = -1
+    entries[7]["bbox"] = [60, 40, 9, 99]
+    write_coco(tmp_path, coco(entries))
+    monkeypatch.setattr(settle, "_BLOCK", block)
+    dataset = opened(f"coco:{tmp_path}", bad="skip")
+    assert dataset.table.entries.tolist() == [0, 3, 6, 9, 1, 7, 10, 2, 5, 8, 11]
+    assert dataset.record(1).objects.boxes_xyxy.tolist()[1] == [60, 40, 64, 48]
+    found = [(one.entry, one.said) for _, _, kept in dataset.problems.groups() for one in kept]
+    assert [where for where, _ in found] == ["annotations[4]", "annotations[7]"]
+    assert "[4, 1, 3, 6]" in found[0][1] and "[60, 40, 69, 139]" in found[1][1]

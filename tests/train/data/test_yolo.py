@@ -161,3 +161,13 @@ def test_yaml_files(tmp_path: Path) -> None:
     assert f"write yolo:{tmp_path / 'x.yaml'}, yolo:" in refused(f"yolo:{tmp_path}")
     assert "holds no data.yaml" in refused(f"yolo:{tmp_path / 'images'}")
     assert "category id 0 has no class" in refused(f"yolo:{tmp_path / 'x.yaml'}", ids="coco")
+
+
+def test_labels_are_beside_the_last_folder_of_images(tmp_path: Path) -> None:
+    inner = tmp_path / "images" / "day" / "images" / "a.png"
+    write_image(inner, 100, 50)
+    labels = tmp_path / "images" / "day" / "labels" / "a.txt"
+    labels.parent.mkdir()
+    labels.write_text(GOOD)
+    (tmp_path / "data.yaml").write_text("train: images\nnc: 2\n")
+    assert len(opened(f"yolo:{tmp_path}").record(0).objects) == 1
