@@ -57,6 +57,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("weights", "export", "detect", "train"),
     "PIL": ("train",),
     "safetensors": ("weights",),
+    "torchvision": ("detect",),
     "jinja2": ("train",),
     "ijson": ("train",),
     "pycocotools": ("train",),

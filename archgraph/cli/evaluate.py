@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from archgraph import __version__
 from archgraph.cli.options import (
     JsonOption,
     SearchOption,
@@ -121,9 +122,10 @@ def evaluate(
             "--evaluator", metavar="NAME", help="auto, hotcoco, faster-coco-eval or pycocotools."
         ),
     ] = "auto",
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read.")
-    ] = False,
+    bad: Annotated[
+        Literal["refuse", "skip"],
+        typer.Option("--bad", help="What becomes of images and entries with errors."),
+    ] = "refuse",
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="Where it runs: cpu, cuda, cuda:1.")
     ] = "cpu",
@@ -137,18 +139,19 @@ def evaluate(
     for path, suffix, what in ((report, ".html", "a report"), (results, ".json", "results")):
         if path is not None:
             _check_file(path, suffix, what)
-    with progress(f"reading {data}"):
-        from archgraph.train.data import open_dataset
-        from archgraph.train.evaluate import EvaluationSettings
+    from archgraph.train.data import open_dataset
+    from archgraph.train.evaluate import EvaluationSettings, check_evaluator
 
-        dataset = open_dataset(data, bad="skip" if skip_bad else "refuse")
+    check_evaluator(evaluator)
+    with progress_bar(f"reading {data}") as told:
+        dataset = open_dataset(data, bad=bad, progress=told)
     chosen = EvaluationSettings(least_score=least_score)
     if results_from is not None:
         found = _of_results(dataset, results_from, limit, evaluator, chosen)
         run: Mapping[str, str] = {"results": str(results_from)}
     else:
         detect, run = _detector(spec, settings, variant, search, weights, device, dataset)
-        plan = _Plan(batch_size, workers, limit, "skip" if skip_bad else "refuse", results)
+        plan = _Plan(batch_size, workers, limit, bad, results)
         found = _of_detector(detect, dataset, plan, run, evaluator, chosen)
     if as_json:
         write(f"{json.dumps(found.as_dict(), indent=2)}\n")
@@ -335,6 +338,6 @@ def _write_report(path: Path, found: Evaluation, dataset: Dataset, run: Mapping[
     from archgraph.train.evaluate.report import write_report
 
     with progress(f"writing {path}"):
-        what = run.get("model") or run["results"]
-        write_report(path, found, dataset, f"{what} on {dataset.name}", run)
+        title = f"{run.get('model') or run['results']} on {dataset.name}"
+        write_report(path, found, dataset, title, {**run, "archgraph": __version__})
     note(f"wrote {path}")

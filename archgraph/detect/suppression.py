@@ -34,19 +34,16 @@ def nms(
     order = scores.argsort(descending=True, stable=True)
     boxes = boxes_xyxy[order].float()
     kinds = None if classes is None else classes[order]
-    faster = _torchvision_nms()
-    if faster is None or not len(order):
-        return order[_stays(boxes, kinds, threshold)]
-    # Class by class: shifting boxes by class, as `batched_nms` may do, rounds their coordinates.
-    groups = [order.new_ones(len(order), dtype=torch.bool)]
-    if kinds is not None:
-        groups = [kinds == kind for kind in kinds.unique()]
-    ranks = torch.arange(len(order), device=order.device)
-    falling = (len(order) - ranks).float()
-    # In the precision of the boxes, in which ours compares; torchvision compares in double.
-    limit = float(torch.tensor(threshold, dtype=torch.float32))
-    kept = [ranks[group][faster(boxes[group], falling[group], limit)] for group in groups]
-    return order[torch.cat(kept).sort().values]
+    kept = [ranks[_stays(boxes[ranks], threshold)] for ranks in _groups(kinds, order)]
+    return order[torch.cat(kept).sort().values] if kept else order
+
+
+def _groups(kinds: Tensor | None, order: Tensor) -> list[Tensor]:
+    """The places of the boxes of each class, which are compared with one another alone."""
+    if kinds is None:
+        return [torch.arange(len(order), device=order.device)]
+    sizes = kinds.unique(return_counts=True)[1].tolist()
+    return list(kinds.argsort(stable=True).split(sizes))
 
 
 @cache
@@ -60,35 +57,32 @@ def _torchvision_nms() -> Callable[[Tensor, Tensor, float], Tensor] | None:
     return found
 
 
-def _stays(boxes: Tensor, kinds: Tensor | None, threshold: float) -> Tensor:
-    """Which of these boxes, best first, no better one drops; shape (N,), bool."""
+def _stays(boxes: Tensor, threshold: float) -> Tensor:
+    """Which of these boxes, best first, no better one drops: their places, ascending."""
+    places = torch.arange(len(boxes), device=boxes.device)
+    faster = _torchvision_nms()
+    if faster is not None:
+        # In the precision of the boxes, in which ours compares; torchvision compares in double.
+        limit = float(torch.tensor(threshold, dtype=torch.float32))
+        return faster(boxes, (len(boxes) - places).float(), limit)
     stays = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     step = max(1, MAX_PAIRS // max(1, len(boxes)))
     for start in range(0, len(boxes), step):
-        block = slice(start, start + step)
-        rivals = _rivals(boxes, kinds, block, threshold)
+        own = boxes[start : start + step]
+        end = start + len(own)
+        rivals = (iou_matrix(own, boxes[:end]) > threshold).tril(start - 1)
         # Those before the block are settled; in it, whoever no settled rival drops waits for its
         # rivals of the block, until nothing changes: at most as many rounds as rivals in a row.
-        before = stays[:start]
-        stays[block] = ~(rivals[:, :start] & before).any(1)
+        free = ~(rivals[:, :start] & stays[:start]).any(1)
         inside = rivals[:, start:]
-        free = stays[block].clone()
+        settled = free
         while True:
-            settled = free & ~(inside & stays[block]).any(1)
-            if torch.equal(settled, stays[block]):
+            again = free & ~(inside & settled).any(1)
+            if torch.equal(again, settled):
                 break
-            stays[block] = settled
-    return stays
-
-
-def _rivals(boxes: Tensor, kinds: Tensor | None, block: slice, threshold: float) -> Tensor:
-    """For every box of a block, the better boxes that it overlaps too much."""
-    own = boxes[block]
-    end = block.start + len(own)
-    found = iou_matrix(own, boxes[:end]) > threshold
-    if kinds is not None:
-        found &= kinds[block, None] == kinds[None, :end]
-    return found.tril(block.start - 1)
+            settled = again
+        stays[start:end] = settled
+    return places[stays]
 
 
 def soft_nms(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from archgraph.errors import DataError, Diagnostic
 from archgraph.train.evaluate import Detected, evaluate_detections, write_results
@@ -28,7 +29,7 @@ class Sources:
         self.sets: dict[str, Images] = {}
         self.asked: list[tuple[str, str]] = []
 
-    def open_dataset(self, source: str, *, bad: str = "refuse") -> Images:
+    def open_dataset(self, source: str, *, bad: str, progress: object) -> Images:
         self.asked.append((source, bad))
         if source not in self.sets:
             raise DataError(Diagnostic("E599", f"there is no set '{source}'"))
@@ -112,6 +113,32 @@ def test_only_some_images(archgraph: Command, sources: Sources, folder: Path) ->
     assert outcome.json == evaluate_detections(dataset, found, limit=5).as_dict()
 
 
+def test_files_of_coco(archgraph: Command, folder: Path) -> None:
+    """Everything from files: images, annotations with gaps in their ids, results, a report."""
+    (folder / "photos" / "annotations").mkdir(parents=True)
+    (folder / "photos" / "val").mkdir()
+    Image.new("RGB", (200, 200), "grey").save(folder / "photos" / "val" / "a.png")
+    box = {"image_id": 7, "category_id": 18, "bbox": [10, 10, 50, 50]}
+    annotations = {
+        "images": [{"id": 7, "file_name": "a.png", "width": 200, "height": 200}],
+        "categories": [{"id": 3, "name": "cat"}, {"id": 18, "name": "dog"}],
+        "annotations": [{"id": 1, **box, "area": 2500, "iscrowd": 0}],
+    }
+    (folder / "photos/annotations/instances_val.json").write_text(json.dumps(annotations))
+    results = [{**box, "score": 0.5}, {**box, "category_id": 3, "score": 0.9}]
+    (folder / "results.json").write_text(json.dumps(results))
+    command = ("eval", "--from", "results.json", "--data", "coco:photos", "--report", "eval.html")
+    outcome = archgraph(*command, "--json")
+    assert outcome.code == 0, outcome.err
+    assert [one["ap"] for one in outcome.json["classes"]] == [None, pytest.approx(1.0)]
+    assert outcome.json["mistakes"]["wrong_class"] == 1
+    assert "data:image/" in (folder / "eval.html").read_text()
+    (folder / "results.json").write_text(json.dumps([{**box, "category_id": 1, "score": 0.5}]))
+    outcome = archgraph(*command)
+    assert outcome.code == 1
+    assert "entry 0 has a category_id of 1, the ids of the set are 3 to 18" in outcome.err
+
+
 @pytest.mark.slow
 def test_a_detector(archgraph: Command, sources: Sources, folder: Path) -> None:
     """A real detector, with weights of its own; its results evaluate to the same."""
@@ -163,7 +190,7 @@ def test_an_interrupted_run_says_how_it_goes_on(
     ("skip", "code", "said"),
     [
         ((), 1, "error[E599]: '9.jpg' is broken"),
-        (("--skip-bad",), 0, "left out: '9.jpg' is broken"),
+        (("--bad", "skip"), 0, "left out: '9.jpg' is broken"),
     ],
 )
 def test_bad_images(

@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from archgraph.cli.export_weights import Names
+from archgraph.compiler import build
+from archgraph.train.detector import make_detector
 from archgraph.weights import SCHEMES
 from archgraph.weights.checkpoint import read_weights
 from tests.cli.support import Command
+from tests.small_detector import toy_spec
 from tests.weights.support import network, same, state_of
 
 D0 = ("--model", "efficientdet", "--variant", "d0")
@@ -106,3 +109,15 @@ def test_export_refuses_what_others_do_not_have(archgraph: Command, folder: Path
 
 def test_every_scheme_is_offered() -> None:
     assert {name.value for name in Names} == set(SCHEMES)
+
+
+def test_names_of_classes_travel(archgraph: Command, folder: Path) -> None:
+    torch.save(build(toy_spec()).state_dict(), "toy.pth")
+    (folder / "names.txt").write_text("cat\ndog\nhen\n")
+    call = ("import-weights", "toy.pth", "--model", toy_spec(), "-o", "toy.safetensors")
+    assert archgraph(*call, "--names", "names.txt").code == 0
+    assert make_detector(toy_spec(), weights="toy.safetensors").class_names == ("cat", "dog", "hen")
+    (folder / "names.txt").write_text("cat\n")
+    outcome = archgraph(*call, "--names", "names.txt")
+    assert outcome.code == 1
+    assert "error[E540]: 'toy' tells 3 classes apart, and there are 1 names" in outcome.err

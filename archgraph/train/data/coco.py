@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -214,7 +215,7 @@ def _number(value: object) -> float | None:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _lacking(entry: Mapping[str, Any], needed: Mapping[str, str]) -> str:
@@ -259,6 +260,7 @@ def _on_known_images(found: _File) -> Rows:
     for row in np.flatnonzero(~of_class & on_image).tolist():
         said = f"'category_id' is {rows.categories[row]}, which no category has"
         found.problem("unknown-class", "annotations", rows.entries[row], said)
+    found.rows = Rows()  # what is left out needs no memory
     return rows.chosen(on_image & of_class, index)
 
 
@@ -286,4 +288,4 @@ def _folders(path: Path, root: Path) -> Sequence[Path]:
 
 
 def _is_there(folder: Path, root: Path, name: str) -> bool:
-    return not unsafe(name, folder, root) and (folder / name).is_file()
+    return not unsafe(name, folder, root) and os.path.isfile(folder / name)  # noqa: PTH113

@@ -30,7 +30,8 @@ _FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "J
 # Pillow's own bound, from which on it warns that a file may be a bomb: 256 MiB of RGB.
 MOST_PIXELS = 89_478_485
 BACKGROUND = (255, 255, 255)
-_ORIENTATION = 0x0112
+_ORIENTATION, _TIFF_WIDTH, _TIFF_HEIGHT = 0x0112, 0x0100, 0x0101
+_EXIF_OF_PNG = {"exif", "Raw profile type exif"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -56,6 +57,9 @@ def read_pixels(path: Path) -> Pixels:
     with _opened(path) as image:
         turn = _TURNS.get(_orientation(image))
         image.load()
+        if image.format == "TIFF":
+            # Pillow turns these itself when it reads them, and then drops the orientation.
+            turn = _TURNS.get(_orientation(image))
         colours = _in_colour(image)
         upright = colours.transpose(turn) if turn is not None else colours
         return np.array(upright, np.uint8)
@@ -68,8 +72,8 @@ def read_size(path: Path) -> tuple[int, int]:
         DataError: E505, as `read_pixels`, but damage behind the head of a file is not found.
     """
     with _opened(path) as image:
-        turned = _orientation(image) >= 5
-        return (image.height, image.width) if turned else (image.width, image.height)
+        width, height = _stored_size(image)
+        return (height, width) if _orientation(image) >= 5 else (width, height)
 
 
 @contextmanager
@@ -141,7 +145,18 @@ def _check_size(path: Path, image: Image.Image) -> None:
         raise _bad(path, f"{said} are read")
 
 
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of the rows of a file. Those of TIFF Pillow may say as they will be."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = tags.get(_TIFF_WIDTH), tags.get(_TIFF_HEIGHT)
+    if isinstance(width, int) and isinstance(height, int):
+        return width, height
+    return image.size
+
+
 def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and not _EXIF_OF_PNG & set(image.info):
+        return 1  # Pillow would decode all of it to look for a block at its end
     try:
         found = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # a damaged EXIF block says nothing; the image itself may be whole

@@ -20,8 +20,8 @@ from archgraph.train.data.problems import failed
 # Bytes that are read at once, and the characters of the largest entry: outlines are long.
 CHUNK, MOST_CHARACTERS = 1 << 20, 1 << 25
 _BLANK = re.compile(r"[ \t\n\r]*")
-# The words of JSON but its texts: a part of one at the end of the window is no mistake.
-_LONGEST_WORD = len("-Infinity")
+# What stands at the end of the window may be the beginning of a number, of Infinity, of an escape.
+_PART_OF_A_WORD = re.compile(r"[-+.\w]{0,9}[ \t\n\r]*", re.ASCII)
 _DECODER = json.JSONDecoder()
 _HINT = "write it with json.dump, or get it again"
 
@@ -125,7 +125,7 @@ class _Window:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 cut = error.msg.startswith("Unterminated")
-                cut |= error.pos >= len(self._text.rstrip()) - _LONGEST_WORD
+                cut |= _PART_OF_A_WORD.fullmatch(self._text, error.pos) is not None
                 # It may be that only the rest is not here yet.
                 if cut and self._more(size):
                     size *= 2
@@ -152,11 +152,12 @@ class _Window:
             raise self._wrong(f"has an entry of more than {MOST_CHARACTERS:,} characters")
         content = self._file.read(size)
         self._ended = not content
+        before = self._bytes - len(self._decoder.getstate()[0])
         try:
             self._text += self._decoder.decode(content, final=self._ended)
         except UnicodeDecodeError as error:
             utf16 = "; it looks like UTF-16" if not self._bytes and content[:2] in _UTF16 else ""
-            what = f"is not UTF-8 near byte {self._bytes + error.start:,}{utf16}"
+            what = f"is not UTF-8 near byte {before + error.start:,}{utf16}"
             raise self._wrong(what, "save it as UTF-8") from None
         self._bytes += len(content)
         return not self._ended

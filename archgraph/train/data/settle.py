@@ -87,7 +87,7 @@ def _look(reading: Reading, index: int, name: str) -> bool:
     try:
         size = read_size(path)
     except DataError as error:
-        kind = "image" if path.exists() else "no-image"
+        kind = "image" if os.path.exists(path) else "no-image"  # noqa: PTH110
         problems.add(kind, file, entry, error.diagnostics[0].message)
         return False
     if said != size and all(said):
@@ -158,14 +158,15 @@ def _judge(reading: Reading, rows: Rows, boxes: Floats, image_of: Integers, keep
     height = np.array(reading.images.heights, np.float64)[image_of]
     edges = np.stack([width, height, width, height], axis=1)
     good, left = np.ones(len(boxes), np.bool_), keep.copy()
-    finite = np.isfinite(boxes).all(axis=1)
-    size = np.where(finite[:, None], boxes, 0)[:, 2:] - np.where(finite[:, None], boxes, 0)[:, :2]
+    finite: Flags = np.all(np.isfinite(boxes), axis=1)
+    whole = np.where(finite[:, None], boxes, 0)
+    size = whole[:, 2:] - whole[:, :2]
     outside: Flags = np.any((boxes[:, 2:] <= 0) | (boxes[:, :2] >= edges[:, :2]), axis=1)
     tests = (
         ("not-finite", ~finite),
-        ("inverted", (size < 0).any(axis=1)),
+        ("inverted", np.any(size < 0, axis=1)),
         ("outside", outside),
-        ("empty-box", (size == 0).any(axis=1)),
+        ("empty-box", np.any(size == 0, axis=1)),
     )
     for kind, wrong in tests:
         wrong = wrong & left

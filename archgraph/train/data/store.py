@@ -122,6 +122,9 @@ class Rows:
             wanted: one for each row.
             images: the image of each row, which is wanted or not.
         """
+        if wanted.all():
+            self.images = _packed("q", images)
+            return self
         return Rows(
             _packed("q", images[wanted]),
             _packed("q", np.array(self.categories, np.int64)[wanted]),

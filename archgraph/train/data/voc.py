@@ -119,7 +119,7 @@ def _listed(found: _Files, root: Path, part: str, every: Sequence[str]) -> set[s
     """The images of a list. In the lists of one class -1 says that it is not on the image."""
     lists = root / "ImageSets" / "Main"
     file = lists / f"{part}.txt"
-    if unsafe(f"{part}.txt", lists, lists) or not file.is_file():
+    if unsafe(f"{part}.txt", lists, lists) or not os.path.isfile(file):  # noqa: PTH113
         hint = suggest(part, (path.stem for path in lists.glob("*.txt")), "it has")
         raise failed("E500", f"there is no list '{file}'", hint)
     try:

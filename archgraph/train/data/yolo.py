@@ -157,7 +157,7 @@ def _images(file: Path, settings: Mapping[str, object], root: Path, part: str) -
 def _place(file: Path, key: str, root: Path, entry: str) -> Path:
     """A folder of images, or a list of them."""
     for name in dict.fromkeys([entry.removeprefix("../"), entry]):
-        if not unsafe(name, root, root) and (root / name).exists():
+        if not unsafe(name, root, root) and os.path.exists(root / name):  # noqa: PTH110
             return root / name
     why = unsafe(entry, root, root) or f"there is no '{root / entry}'"
     raise failed("E504", f"'{key}' of '{file}' is {shown(entry)}: {why}")
@@ -212,7 +212,7 @@ def _labels(reading: Reading, good: Flags, names: Mapping[int, str]) -> Rows:
     rows, found = Rows(), 0
     for index in range(len(reading.images)):
         file = _label_file(reading.root, reading.images.names[index])
-        if not good[index] or not file.is_file():
+        if not good[index] or not os.path.isfile(file):  # noqa: PTH113
             continue
         found += 1
         try:

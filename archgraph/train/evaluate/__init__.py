@@ -15,6 +15,7 @@ from archgraph.train.evaluate.evaluation import (
     ImageResult,
     Threshold,
 )
+from archgraph.train.evaluate.evaluators import check_evaluator
 from archgraph.train.evaluate.results_file import read_results, write_results
 from archgraph.train.evaluate.run import Detect, evaluate, evaluate_detections
 from archgraph.train.evaluate.tables import coco_rows
@@ -30,6 +31,7 @@ __all__ = [
     "EvaluationSettings",
     "ImageResult",
     "Threshold",
+    "check_evaluator",
     "coco_rows",
     "evaluate",
     "evaluate_detections",

@@ -63,9 +63,8 @@ def map_classes(detector: Sequence[str], dataset: Sequence[str]) -> ClassMap:
         f"the detector has {len(detector)} classes and the set has {len(dataset)}; "
         f"it knows none called {_some(unknown)}"
     )
-    raise DataError(
-        Diagnostic("E534", message, None, "evaluate it on classes that it was made for")
-    )
+    hint = f"evaluate it on classes that it was made for; a detector of these has {len(dataset)}"
+    raise DataError(Diagnostic("E534", message, None, hint))
 
 
 def _some(names: Sequence[str]) -> str:

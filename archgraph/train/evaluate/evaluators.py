@@ -78,6 +78,15 @@ def run_evaluator(content: Compared, evaluator: str = "auto") -> Arrays:
     return Arrays(precision, recall, f"{name} {_version(name)}")
 
 
+def check_evaluator(evaluator: str) -> None:
+    """Refuse before the work what would be refused after it.
+
+    Raises:
+        DataError: E530, there is no such evaluator, or it is not installed.
+    """
+    _loaded(evaluator)
+
+
 def _loaded(wanted: str) -> tuple[str, Any]:
     """The evaluator of a name, or the first of all that imports."""
     if wanted not in get_args(EvaluatorName):

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from archgraph import __version__
 from archgraph.errors import DataError
 from archgraph.train.curves import heat_map, line_chart
 from archgraph.train.drawing import draw_boxes, sheet
@@ -49,7 +48,7 @@ def make_report(
         evaluation: what it is about.
         dataset: where its worst images are.
         title: of the page.
-        facts: how it was made: model, weights and the like.
+        facts: how it was made: model, weights, version of archgraph and the like.
     """
     page = Page(title)
     _summary(page, evaluation)
@@ -77,10 +76,10 @@ def _summary(page: Page, evaluation: Evaluation) -> None:
 def _numbers(page: Page, evaluation: Evaluation) -> None:
     page.heading("COCO's numbers")
     rows: list[list[Cell]] = [
-        [f"average {row.what.lower()}", row.overlap, row.area, row.most, _bar(row.value)]
+        [row.what.lower(), _bar(row.value), row.overlap, row.area, row.most]
         for row in coco_rows(evaluation.numbers)
     ]
-    page.table(["", "overlap (IoU)", "area", "detections", "value"], rows)
+    page.table(["average", "value", "overlap (IoU)", "area", "detections"], rows)
     page.text(
         "Small objects are below 32 x 32 pixels in area, large ones above 96 x 96. "
         "A dash: there are no such objects."
@@ -188,12 +187,12 @@ def _mistakes(page: Page, evaluation: Evaluation) -> None:
     page.heading("Mistakes")
     right = sum(image.right for image in evaluation.images)
     rows: list[list[Cell]] = [
-        ["right", "an object, by its name", right, _images_with(evaluation, "right")]
+        ["right", right, _images_with(evaluation, "right"), "an object, by its name"]
     ]
     for kind, count in evaluation.mistakes.items():
         name = kind.replace("_", " ")
-        rows.append([name, _KINDS[kind], count, _images_with(evaluation, kind)])
-    page.table(["", "", "how many", "images"], rows)
+        rows.append([name, count, _images_with(evaluation, kind), _KINDS[kind]])
+    page.table(["", "how many", "images", ""], rows)
 
 
 def _images_with(evaluation: Evaluation, kind: str) -> int:
@@ -269,7 +268,6 @@ def _facts(page: Page, evaluation: Evaluation, facts: Mapping[str, str]) -> None
         "evaluator": evaluation.evaluator,
         "confusion and mistakes": f"scores from {settings.least_score}, overlaps from "
         f"{settings.overlap}, misplaced from {settings.near}",
-        "archgraph": __version__,
         "Python": platform.python_version(),
         **{name: version(name) for name in ("torch", "numpy", "pillow")},
     }

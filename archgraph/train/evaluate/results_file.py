@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,14 @@ def write_results(path: Path, found: Mapping[int, Detected], category_ids: Seque
 
 
 def read_results(path: Path, category_ids: Sequence[int]) -> dict[int, Detected]:
-    """What a file of COCO's results says, by image; memory does not grow with its text.
+    """What a file of COCO's results says, by image; it is read entry by entry.
 
     Raises:
         InputOutputError: E001, it cannot be read.
         DataError: E532, it holds something else; the first wrong entries are all told.
     """
     classes = {category_id: k for k, category_id in enumerate(category_ids)}
-    rows: dict[int, list[tuple[float, ...]]] = {}
+    rows: dict[int, array[float]] = {}
     wrong: list[Diagnostic] = []
     for index, entry in enumerate(_entries(path)):
         why = _wrong(entry, classes)
@@ -74,9 +75,8 @@ def read_results(path: Path, category_ids: Sequence[int]) -> dict[int, Detected]
                 break
             continue
         x, y, width, height = map(float, entry["bbox"])
-        box = (x, y, x + width, y + height)
-        row = (*box, float(entry["score"]), float(classes[entry["category_id"]]))
-        rows.setdefault(entry["image_id"], []).append(row)
+        row = (x, y, x + width, y + height, entry["score"], classes[entry["category_id"]])
+        rows.setdefault(entry["image_id"], array("d")).extend(row)
     if wrong:
         raise DataError(wrong)
     return {image_id: _detected(rows.pop(image_id)) for image_id in list(rows)}
@@ -136,7 +136,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _detected(rows: Sequence[tuple[float, ...]]) -> Detected:
+def _detected(rows: Sequence[float] | Sequence[Sequence[float]]) -> Detected:
+    """Six numbers for each detection: its corners, its score, its class."""
     table = np.array(rows, np.float64).reshape(-1, 6)
     return Detected(table[:, :4].copy(), table[:, 4].copy(), table[:, 5].astype(np.int64))
 

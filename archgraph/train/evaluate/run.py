@@ -17,6 +17,7 @@ from archgraph.train.evaluate.detected import (
     compared,
 )
 from archgraph.train.evaluate.evaluation import Evaluation, EvaluationSettings
+from archgraph.train.evaluate.evaluators import check_evaluator
 from archgraph.train.evaluate.gather import Place, Share, gather, place
 from archgraph.train.evaluate.measures import measure
 from archgraph.train.evaluate.results_file import Progress, write_results
@@ -51,7 +52,7 @@ def evaluate(
         dataset: the images and what is on them.
         batch_size: how many images the detector sees at once.
         workers: how many threads read images ahead of it; 0 for none.
-        progress: called after every batch.
+        progress: called again and again, at least after every batch.
         limit: look at no more than the first so many images.
         bad: whether an image that cannot be read ends the evaluation or is left out.
         evaluator: who computes COCO's numbers, see `run_evaluator`.
@@ -65,6 +66,7 @@ def evaluate(
             such evaluator (E530); the lines of another run stand in the way (E533).
         InputOutputError: E020, results cannot be written.
     """
+    check_evaluator(evaluator)
     where = place()
     share = Share({})
     kept: Progress | None = None
@@ -171,7 +173,7 @@ def _detections(
             found |= new
             batch = []
         if progress is not None:
-            progress(done + place_in_row, len(plan.numbers))
+            progress(done + place_in_row - len(batch), len(plan.numbers))
     return Share(found, skipped)
 
 

@@ -62,7 +62,9 @@ def test_every_way_gives_the_same(batch_size: int, workers: int, batches: list[i
     )
     assert result == evaluate_detections(SET, FOUND)
     assert detector.batches == batches
-    assert told == [(i, 14) for i in range(1, 15)]
+    ends = [sum(batches[:i]) for i in range(len(batches) + 1)]
+    assert sorted({done for done, _ in told} | {0}) == ends
+    assert told == sorted(told) and {whole for _, whole in told} == {14}
 
 
 def test_only_so_many_images_are_seen() -> None:
@@ -119,6 +121,13 @@ def test_wrong_detections_are_refused_at_their_image() -> None:
     name = SET.records[0].name
     with pytest.raises(DataError, match=f"detections of '{name}'.*not a finite number"):
         evaluate(wrong, fresh())
+
+
+def test_an_evaluator_that_is_not_there_is_refused_first() -> None:
+    dataset = fresh()
+    with pytest.raises(DataError, match="there is no evaluator 'coco'"):
+        evaluate(Detector(), dataset, evaluator="coco")
+    assert not dataset.read
 
 
 def test_detections_of_half_precision_are_taken() -> None:
