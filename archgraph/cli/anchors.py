@@ -55,12 +55,12 @@ def anchors(
     """
     image_size = given_size(size) or (512, 512)
     chosen = read_levels(levels)
-    with progress(f"opening {source}"):
+    with progress_bar(f"opening {source}") as told:
         from archgraph.detect import Anchors
         from archgraph.train.anchors import population, report
         from archgraph.train.data import open_dataset
 
-        dataset = open_dataset(source, ids=ids, corners=corners, bad=bad)
+        dataset = open_dataset(source, ids=ids, corners=corners, bad=bad, progress=told)
     with progress_bar("reading annotations") as advance:
         objects = population(dataset, image_size, advance)
     with progress("comparing anchors"):

@@ -9,8 +9,8 @@ import typer
 
 from archgraph.cli.data_check import CornersOption, IdsOption, SourceArgument
 from archgraph.cli.options import UsageError, given_size
-from archgraph.cli.output import note, progress, progress_bar
-from archgraph.errors import Diagnostic
+from archgraph.cli.output import note, progress_bar
+from archgraph.errors import DataError, Diagnostic
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -20,7 +20,7 @@ EXAMPLES = """
 """
 BadOption = Annotated[
     Literal["refuse", "skip"],
-    typer.Option("--bad", help="What becomes of entries with errors."),
+    typer.Option("--bad", help="What becomes of images and entries with errors."),
 ]
 
 
@@ -52,13 +52,14 @@ def show(
         hint = f"name a file that ends in .png, such as '{output.stem or 'sheet'}.png'"
         raise UsageError(Diagnostic("E122", f"cannot write an image to '{output}'", None, hint))
     image_size = given_size(size) or (512, 512)
-    with progress(f"opening {source}"):
+    with progress_bar(f"opening {source}") as told:
         from archgraph.train.data import open_dataset
         from archgraph.train.drawing import write_png
         from archgraph.train.samples.augment import reference_steps, strong_steps
         from archgraph.train.samples.contact import sample_sheet
 
-        dataset = open_dataset(source, ids=ids, corners=corners, bad=bad)
+        dataset = open_dataset(source, ids=ids, corners=corners, bad=bad, progress=told)
+    left_out: list[DataError] = []
     steps = strong_steps(image_size) if strong else reference_steps(image_size)
     with progress_bar("drawing samples") as advance:
         pixels = sample_sheet(
@@ -68,7 +69,10 @@ def show(
             augment=steps if augment or strong else (),
             seed=seed,
             advance=advance,
+            skipped=left_out.append if bad == "skip" else None,
         )
+    for message in dict.fromkeys(str(error) for error in left_out):
+        note(message)
     write_png(output, pixels)
     note(f"wrote {output} ({pixels.shape[1]} x {pixels.shape[0]} pixels)")
 

@@ -243,8 +243,7 @@ def _free_place(
     corners += [(left, bottom + 1 - height), (right + 1 - width, bottom + 1 - height)]
     corners += [(left, top + step * height) for step in range(1, (bottom - top) // height)]
     corners += [(right + 1, top), (left - width, top)]
-    corners += [(left, top - step * height) for step in (2, 3, 4)]
-    corners += [(left, bottom + 1 + step * height) for step in (1, 2, 3)]
+    corners += [(left, top - 2 * height), (left, bottom + 1 + height)]
     best, least = None, width * height / 4
     for x, y in corners:
         x = max(0, min(x, image[0] - width))

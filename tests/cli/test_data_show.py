@@ -80,6 +80,21 @@ def test_photographs_are_shown(archgraph: Command, folder: Path, photos: Path) -
     assert 400 < width < 440  # two tiles, the larger one 200 wide
 
 
+def test_images_that_cannot_be_read(archgraph: Command, folder: Path, photos: Path) -> None:
+    whole = (photos / "a.png").read_bytes()
+    (photos / "a.png").write_bytes(whole[: len(whole) // 2])
+    shown = ("data", "show", "coco:photos", "-o", "sheet.png", "--strong", "--count", "8")
+    outcome = archgraph(*shown)
+    assert outcome.code == 1 and "a.png" in outcome.err and "error[E505]" in outcome.err
+    assert not (folder / "sheet.png").exists()
+    outcome = archgraph(*shown, "--bad", "skip", "--image-size", "64")
+    assert outcome.code == 0 and outcome.err.count("a.png") == 1
+    with Image.open(folder / "sheet.png") as image:
+        assert image.size[1] < 2 * 64  # a row for the other image
+    (photos / "b.png").write_bytes((photos / "a.png").read_bytes())
+    assert "error[E523]" in archgraph(*shown, "--bad", "skip").err
+
+
 def test_only_pngs_are_written(archgraph: Command, folder: Path) -> None:
     outcome = archgraph("data", "show", "shapes", "-o", "sheet.jpg")
     assert outcome.code == 2 and "E122" in outcome.err and "sheet.png" in outcome.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -182,14 +181,19 @@ def test_jitter_drops_what_is_cut_away() -> None:
 def test_a_mosaic_has_the_objects_of_four() -> None:
     sample = painted(50, 50, (0, 0, 50, 50))
 
+    colours = iter([(0, 255, 0), (0, 0, 255), (255, 255, 0)])
+
     def draw(rng: Generator) -> Sample:
-        return replace(painted(30, 60, (0, 0, 60, 30)), image_id=9)
+        pixels = np.full((30, 60, 3), next(colours), np.uint8)
+        return Sample(pixels, objects_at((0, 0, 60, 30)), 9)
 
     made = Mosaic(SIZE, least=0)(sample, np.random.default_rng(0), draw)
-    assert (made.pixels == INK).all() and len(made.objects) == 4 and made.image_id == 7
-    boxes = made.objects.boxes_xyxy
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    assert sizes.prod(axis=1).sum() == SIZE[0] * SIZE[1]
+    assert len(made.objects) == 4 and made.image_id == 7
+    boxes = made.objects.boxes_xyxy.astype(int)
+    assert (boxes[:, 2:] - boxes[:, :2]).prod(axis=1).sum() == SIZE[0] * SIZE[1]
+    inside = [made.pixels[top:bottom, left:right] for left, top, right, bottom in boxes]
+    assert all((part == part[0, 0]).all() for part in inside)
+    assert len({tuple(part[0, 0].tolist()) for part in inside}) == 4
 
 
 def test_mixup_has_the_objects_of_both_and_mixes_them() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 
 import numpy as np
 from PIL import Image
 
+from archgraph.errors import DataError, Diagnostic
 from archgraph.train.drawing import draw_boxes, sheet
 from archgraph.train.records import Dataset, Pixels, Sample
 from archgraph.train.samples.augment import Augmentation, augmented
@@ -24,6 +27,7 @@ def sample_sheet(
     augment: Sequence[Augmentation] = (),
     seed: int = 0,
     advance: Callable[[int, int], None] | None = None,
+    skipped: Callable[[DataError], None] | None = None,
 ) -> Pixels:
     """Random samples with boxes and names of classes, crowds with a `*`.
 
@@ -36,43 +40,65 @@ def sample_sheet(
         augment: what becomes of samples.
         seed: of the choice and of the augmentations.
         advance: is told how many samples are done, of how many.
+        skipped: is told of images that cannot be read, and others are taken; without it they are
+            refused.
 
     Raises:
-        DataError: an image cannot be read.
+        DataError: an image cannot be read and is refused; E523 none can.
     """
     each = COLUMNS if augment else 1
     wanted = min(len(dataset), -(-count // each))
-    chosen = np.random.default_rng(seed).permutation(len(dataset))[:wanted]
     whole = min(count, wanted * each)
+    order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
+    found = list(islice(_readable(dataset, order, skipped), wanted))
+    if not found:
+        message = f"none of the {len(dataset)} images of {dataset.name} can be read"
+        raise DataError(Diagnostic("E523", message))
     tiles: list[Pixels] = []
     captions: list[str] = []
-    for index in np.sort(chosen).tolist():
-        record = dataset.record(index)
-        sample = Sample(dataset.pixels(index), record.objects, record.image_id)
+    for index, name, sample in sorted(found, key=lambda one: one[0]):
         for epoch in range(min(each, whole - len(tiles))):
-            made, caption = sample, record.name
+            made = sample
             if epoch:
                 rng = np.random.default_rng((seed, epoch, index))
-                made = augmented(sample, augment, rng, lambda g: _drawn(dataset, g))
-                caption = f"epoch {epoch}"
+                made = augmented(sample, augment, rng, partial(_drawn, dataset, skipped))
             tiles.append(_tile(made, dataset.class_names, image_size))
-            captions.append(caption)
+            captions.append(f"epoch {epoch}" if epoch else name)
             if advance is not None:
                 advance(len(tiles), whole)
     return sheet(tiles, COLUMNS, captions)
 
 
-def _drawn(dataset: Dataset, rng: np.random.Generator) -> Sample:
-    index = int(rng.integers(len(dataset)))
-    record = dataset.record(index)
-    return Sample(dataset.pixels(index), record.objects, record.image_id)
+def _readable(
+    dataset: Dataset, order: Iterable[int], skipped: Callable[[DataError], None] | None
+) -> Iterator[tuple[int, str, Sample]]:
+    """Number, name and content of the images in this order, of those that can be read."""
+    for index in order:
+        record = dataset.record(index)
+        try:
+            pixels = dataset.pixels(index)
+        except DataError as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            continue
+        yield index, record.name, Sample(pixels, record.objects, record.image_id)
+
+
+def _drawn(
+    dataset: Dataset, skipped: Callable[[DataError], None] | None, rng: np.random.Generator
+) -> Sample:
+    """Another sample, for augmentations that need several; there is one, or none were drawn."""
+    first, count = int(rng.integers(len(dataset))), len(dataset)
+    order = ((first + step) % count for step in range(count))
+    return next(_readable(dataset, order, skipped))[2]
 
 
 def _tile(sample: Sample, class_names: Sequence[str], image_size: tuple[int, int]) -> Pixels:
     sample = _shrunk(sample, image_size)
     objects = sample.objects
     labels = [
-        class_names[kind] + ("*" if crowd else "")
+        (class_names[kind] or f"class {kind}") + ("*" if crowd else "")
         for kind, crowd in zip(objects.classes.tolist(), objects.crowds.tolist(), strict=True)
     ]
     return draw_boxes(sample.pixels, objects.boxes_xyxy, labels, objects.classes.tolist())
