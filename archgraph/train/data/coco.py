@@ -16,7 +16,7 @@ from archgraph.train.data.classes import Ids, number_classes
 from archgraph.train.data.json_entries import json_entries
 from archgraph.train.data.problems import Bad, Problems, failed, shown
 from archgraph.train.data.settle import Progress, Reading, look_at_images, repeated, settle, unsafe
-from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
+from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset, as_array
 from archgraph.train.records import Flags
 
 SECTIONS = ("images", "annotations", "categories")
@@ -234,11 +234,11 @@ def _lacking(entry: Mapping[str, Any], needed: Mapping[str, str]) -> str:
 
 def _first_of_each_id(found: _File) -> Flags:
     """Which images are the first with their id."""
-    again = repeated(np.array(found.images.ids, np.int64))
+    again = repeated(as_array(found.images.ids))
     for image in np.flatnonzero(again).tolist():
         said = f"id {found.images.ids[image]} is given before"
         found.problem("repeated-image", "images", found.images.entries[image], said)
-    for row in np.flatnonzero(repeated(np.array(found.ids, np.int64))).tolist():
+    for row in np.flatnonzero(repeated(as_array(found.ids))).tolist():
         said = f"id {found.ids[row]} is given before"
         found.problem("repeated-id", "annotations", found.id_entries[row], said)
     return ~again
@@ -246,13 +246,13 @@ def _first_of_each_id(found: _File) -> Flags:
 
 def _on_known_images(found: _File) -> Rows:
     """The rows of images and classes that are listed; their images become indices."""
-    ids, rows = np.array(found.images.ids, np.int64), found.rows
+    ids, rows = as_array(found.images.ids), found.rows
     order = np.argsort(ids, kind="stable")
-    wanted = np.array(rows.images, np.int64)
+    wanted = as_array(rows.images)
     index = np.searchsorted(ids[order], wanted)
     index = order[np.minimum(index, max(len(ids) - 1, 0))] if len(ids) else index
     on_image = ids[index] == wanted if len(ids) else np.zeros(len(wanted), np.bool_)
-    of_class = np.isin(np.array(rows.categories, np.int64), sorted(found.categories))
+    of_class = np.isin(as_array(rows.categories), sorted(found.categories))
     for row in np.flatnonzero(~on_image).tolist():
         if rows.images[row] not in found.refused_images:
             said = f"'image_id' is {rows.images[row]}, which no image has"

@@ -148,7 +148,7 @@ class Problems:
         if more := self.errors - len(shown):
             what = f"{name}: {more:,} more, {self.errors:,} in all"
             shown.append(Diagnostic("E502", what, hint="archgraph data check lists them"))
-        hint = f"`archgraph data check {name}` lists them; bad='skip' leaves them out"
+        hint = f"`archgraph data check {name}` lists them; `--bad skip` (bad='skip' in Python) leaves them out"
         last = shown[-1]
         shown[-1] = Diagnostic(last.code, last.message, last.location, hint)
         raise DataError(shown)

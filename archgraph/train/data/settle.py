@@ -14,7 +14,7 @@ from archgraph.errors import DataError
 from archgraph.train.data.classes import Classes
 from archgraph.train.data.images import read_size
 from archgraph.train.data.problems import Bad, Problems
-from archgraph.train.data.store import Images, Rows, StoredDataset, Table, other_size
+from archgraph.train.data.store import Images, Rows, StoredDataset, Table, as_array, other_size
 from archgraph.train.records import Flags, Floats, Integers
 
 # How much is done, and how much there is.
@@ -23,6 +23,10 @@ Progress = Callable[[int, int], None]
 Place = Callable[[int, int], tuple[str, str]]
 # Boxes of COCO's own files reach over the edge by the rounding of their outlines.
 TOLERANCE = 1.0
+# Boxes are judged so many at a time: what that needs does not grow with their number.
+_BLOCK = 1 << 14
+# Makes one number of six; overflow wraps around.
+_PRIME = 1_000_000_007
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def look_at_images(reading: Reading, progress: Progress | None) -> Flags:
         hashes.append(hash(name))
         if progress is not None:
             progress(index + 1, len(images))
-    for index in np.flatnonzero(repeated(np.array(hashes, np.int64))).tolist():
+    for index in np.flatnonzero(repeated(as_array(hashes))).tolist():
         file, entry = reading.place_of_image(index)
         said = f"'{images.names[index]}' is listed before"
         problems.add("repeated-file", file, entry, said)
@@ -124,11 +128,13 @@ def settle(reading: Reading, rows: Rows, good: Flags, bad: Bad) -> StoredDataset
     Raises:
         DataError: `bad` is `refuse`, and there are errors.
     """
-    boxes = np.array(rows.boxes, np.float64).reshape(-1, 4)
-    image_of = np.array(rows.images, np.int64)
-    keep = good[image_of] if len(image_of) else np.zeros(0, np.bool_)
-    keep = keep & _judge(reading, rows, boxes, image_of, keep)
-    again = _repeated(boxes, image_of, np.array(rows.categories, np.int64), keep)
+    boxes = as_array(rows.boxes).reshape(-1, 4)
+    image_of = as_array(rows.images)
+    keep = good[image_of]
+    for start in range(0, len(boxes), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        keep[part] &= _judge(reading, rows, boxes[part], start, keep[part])
+    again = _repeated(boxes, image_of, as_array(rows.categories), keep)
     _report(reading, rows, again, "repeated-box", lambda _: "an object before it is the same")
     if bad == "refuse":
         reading.problems.refuse(reading.name)
@@ -152,10 +158,11 @@ def _kept(images: Images, good: Flags) -> Images:
     return kept
 
 
-def _judge(reading: Reading, rows: Rows, boxes: Floats, image_of: Integers, keep: Flags) -> Flags:
-    """Which boxes are good; those that reach over the edges are cut, in place."""
-    width = np.array(reading.images.widths, np.float64)[image_of]
-    height = np.array(reading.images.heights, np.float64)[image_of]
+def _judge(reading: Reading, rows: Rows, boxes: Floats, start: int, keep: Flags) -> Flags:
+    """Which boxes are good, from row `start` on; what reaches over the edges is cut, in place."""
+    image_of = as_array(rows.images)[start : start + len(boxes)]
+    width = as_array(reading.images.widths)[image_of].astype(np.float64)
+    height = as_array(reading.images.heights)[image_of].astype(np.float64)
     edges = np.stack([width, height, width, height], axis=1)
     good, left = np.ones(len(boxes), np.bool_), keep.copy()
     finite: Flags = np.all(np.isfinite(boxes), axis=1)
@@ -170,12 +177,12 @@ def _judge(reading: Reading, rows: Rows, boxes: Floats, image_of: Integers, keep
     )
     for kind, wrong in tests:
         wrong = wrong & left
-        _report(reading, rows, wrong, kind, lambda row: _said(boxes[row], edges[row]))
+        _report(reading, rows, wrong, kind, lambda row: _said(boxes[row], edges[row]), start)
         good &= ~wrong
         left &= ~wrong
     beyond = (boxes < -TOLERANCE) | (boxes > edges + TOLERANCE)
     over: Flags = np.any(beyond, axis=1) & left
-    _report(reading, rows, over, "clipped", lambda row: _said(boxes[row], edges[row]))
+    _report(reading, rows, over, "clipped", lambda row: _said(boxes[row], edges[row]), start)
     boxes[over] = np.clip(boxes[over], 0, edges[over])
     return good
 
@@ -186,26 +193,36 @@ def _said(box: Floats, edges: Floats) -> str:
 
 
 def _report(
-    reading: Reading, rows: Rows, wrong: Flags, kind: str, said: Callable[[int], str]
+    reading: Reading,
+    rows: Rows,
+    wrong: Flags,
+    kind: str,
+    said: Callable[[int], str],
+    start: int = 0,
 ) -> None:
-    """Add every row that is marked; the first of them with words."""
+    """Add every row that is marked, from row `start` on; the first of them with words."""
     places = np.flatnonzero(wrong)
     named = 0
     for row in places.tolist():
         if not reading.problems.room_for(kind):
             break
-        file, entry = reading.place(rows.images[row], rows.entries[row])
+        file, entry = reading.place(rows.images[start + row], rows.entries[start + row])
         reading.problems.add(kind, file, entry, said(row))
         named += 1
     reading.problems.add_many(kind, len(places) - named)
 
 
 def _repeated(boxes: Floats, image_of: Integers, categories: Integers, keep: Flags) -> Flags:
-    """Which rows repeat an earlier one."""
+    """Which of the rows that are kept repeat an earlier one."""
     rows = np.flatnonzero(keep)
-    order = rows[np.lexsort((*boxes[rows].T, categories[rows], image_of[rows]))]
-    first, second = order[:-1], order[1:]
-    same = (boxes[first] == boxes[second]).all(axis=1)
+    # Rows that are alike have one key; rows that have one key are looked at.
+    keys = image_of[rows] * _PRIME + categories[rows]
+    for side in range(4):
+        keys = keys * _PRIME + boxes[rows, side].view(np.int64)
+    order = np.argsort(keys, kind="stable")
+    alike = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
+    first, second = rows[order[alike]], rows[order[alike + 1]]
+    same: Flags = np.all(boxes[first] == boxes[second], axis=1)
     same &= (categories[first] == categories[second]) & (image_of[first] == image_of[second])
     again = np.zeros(len(boxes), np.bool_)
     again[second[same]] = True
@@ -222,16 +239,16 @@ def _sorted(
     class_of = reading.classes.class_of()
     known = np.array(sorted(class_of), np.int64)
     numbers = np.array([class_of[i] for i in known.tolist()], np.int64)
-    categories = np.array(rows.categories, np.int64)[chosen]
+    categories = as_array(rows.categories)[chosen]
     classes = numbers[np.searchsorted(known, categories)] if len(chosen) else categories
     kept = boxes[chosen]
-    areas = np.array(rows.areas, np.float64)[chosen]
+    areas = as_array(rows.areas)[chosen]
     whole = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
     return Table(
         starts.astype(np.int64),
         kept,
         classes,
-        np.array(rows.crowds, np.int8)[chosen].astype(np.bool_),
+        as_array(rows.crowds)[chosen].astype(np.bool_),
         np.where(np.isnan(areas), whole, areas),
-        np.array(rows.entries, np.int64)[chosen],
+        as_array(rows.entries)[chosen],
     )

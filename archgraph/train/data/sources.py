@@ -96,9 +96,9 @@ def _coco_file(source: str, path: Path, part: str) -> tuple[Path, Path]:
     if path.is_file():
         if part:
             raise failed("E500", f"'{path}' is a file; it has no part '{part}'")
-        above = path.absolute().parent
-        inner = above.name == "annotations"
-        return path, path.parent.parent if inner else path.parent
+        if path.absolute().parent.name != "annotations":
+            return path, path.parent
+        return path, path.parent.parent if path.parent.name else Path("..")
     files = dict(_coco_files(path))
     if part:
         if part not in files:

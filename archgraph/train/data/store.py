@@ -127,11 +127,11 @@ class Rows:
             return self
         return Rows(
             _packed("q", images[wanted]),
-            _packed("q", np.array(self.categories, np.int64)[wanted]),
-            _packed("d", np.array(self.boxes, np.float64).reshape(-1, 4)[wanted]),
-            _packed("d", np.array(self.areas, np.float64)[wanted]),
-            _packed("b", np.array(self.crowds, np.int8)[wanted]),
-            _packed("q", np.array(self.entries, np.int64)[wanted]),
+            _packed("q", as_array(self.categories)[wanted]),
+            _packed("d", as_array(self.boxes).reshape(-1, 4)[wanted]),
+            _packed("d", as_array(self.areas)[wanted]),
+            _packed("b", as_array(self.crowds)[wanted]),
+            _packed("q", as_array(self.entries)[wanted]),
         )
 
 
@@ -139,6 +139,11 @@ def _packed(kind: str, values: NDArray[Any]) -> array[Any]:
     packed = array(kind)
     packed.frombytes(values.tobytes())
     return packed
+
+
+def as_array(packed: array[Any]) -> NDArray[Any]:
+    """The numbers themselves, not a copy: what is written to one is written to the other."""
+    return np.frombuffer(packed, np.dtype(packed.typecode))
 
 
 @dataclass(frozen=True)

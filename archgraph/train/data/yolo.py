@@ -41,7 +41,7 @@ def find_yaml(path: Path) -> Path:
     for name in ("data.yaml", "dataset.yaml", "data.yml"):
         if (path / name).is_file():
             return path / name
-    found = sorted(p for p in path.iterdir() if p.suffix in (".yaml", ".yml"))
+    found = sorted(p for p in path.glob("*") if p.suffix in (".yaml", ".yml"))
     if len(found) == 1:
         return found[0]
     if found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,21 @@ def entry(**fields: Json) -> dict[str, Json]:
     """An annotation without a mistake, but for `fields`; those that are ... are left out."""
     good = {"id": 1, "image_id": 10, "category_id": 3, "bbox": [4, 6, 20, 10], "iscrowd": 0}
     return {key: value for key, value in {**good, **fields}.items() if value is not ...}
+
+
+def random_file(seed: int) -> dict[str, Any]:
+    rng = random.Random(seed)
+    annotations = []
+    for i in range(rng.randrange(60)):
+        x, y = rng.uniform(0, 50), rng.uniform(0, 40)
+        box = [x, y, rng.uniform(0.5, 60 - x), rng.uniform(0.5, 44 - y)]
+        fields: dict[str, Any] = {"id": i + 1, "bbox": box, "iscrowd": rng.randrange(2)}
+        fields |= {"image_id": rng.choice([10, 11, 12]), "category_id": rng.choice([2, 5, 90])}
+        annotations.append(entry(**fields, area=rng.uniform(1, 900), extra={"any": [1, "x"]}))
+    content = coco(annotations, categories={90: "z", 2: "a", 5: "b"})
+    keys = [*content, "info"]
+    rng.shuffle(keys)
+    return {key: content.get(key, {"year": 2017}) for key in keys}
 
 
 def write_coco(root: Path, content: Json, part: str = "val", images: int = 3) -> Path:

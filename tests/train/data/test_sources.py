@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archgraph.errors import DataError
-from archgraph.train.data import open_dataset
+from archgraph.train.data import KINDS, open_dataset
 from tests.train.data.support import (
     coco,
     entry,
@@ -88,7 +88,16 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=8,
 )
-FIELDS = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "file_name")
+FIELDS: tuple[str, ...] = (
+    "id",
+    "image_id",
+    "category_id",
+    "bbox",
+    "area",
+    "iscrowd",
+    "segmentation",
+    "file_name",
+)
 FIELDS += ("width", "height", "name")
 
 
@@ -158,3 +167,9 @@ def test_any_damage_to_a_file_of_voc(at: int, cut: int, put: bytes) -> None:
         file = root / "Annotations" / "a.xml"
         file.write_bytes(mutated(file.read_bytes(), at, cut, put))
         either(f"voc:{root}")
+
+
+def test_the_manual_lists_every_kind_of_problem() -> None:
+    manual = Path(__file__).resolve().parents[3] / "docs" / "data.md"
+    rows = [f"| {kind.code} | {kind.what} | {kind.then} |" for kind in KINDS.values()]
+    assert "\n".join(rows) in manual.read_text("utf-8")
