@@ -134,11 +134,12 @@ def make_ground(rng: Generator | None, height: int, width: int) -> Scene:
     """
     if rng is None:
         return Scene(None, np.full((height, width), GROUND))
-    colour = rng.uniform(50, 200, 3)
-    pixels = blotches(rng, height, width, colour, 60, int(rng.integers(2, 6)))
-    pixels += blotches(rng, height, width, np.full(3, 20.0), 40, int(rng.integers(10, 40))) - 20
+    # Nearly grey, so that colour says something too.
+    colour = rng.uniform(60, 190) + rng.uniform(-20, 20, 3)
+    pixels = blotches(rng, height, width, colour, 50, int(rng.integers(2, 6)))
+    pixels += blotches(rng, height, width, np.full(3, 16.0), 32, int(rng.integers(10, 40))) - 16
     scene = Scene(pixels, np.full((height, width), GROUND))
-    for _ in range(int(rng.integers(4, 12))):
+    for _ in range(int(rng.integers(2, 8))):
         put_line(rng, scene)
     return scene
 
@@ -188,8 +189,8 @@ def painted(rng: Generator, side: int, colour: NDArray[np.float64]) -> Numbers:
     """A pattern of a colour and its relatives: plain, striped, checked or blotched."""
     pattern = int(rng.integers(4))
     if pattern == 0:
-        return blotches(rng, side, side, colour, 90, int(rng.integers(2, 6)))
-    other = (colour + rng.uniform(-70, 70, 3)).astype(np.float32)
+        return blotches(rng, side, side, colour, 70, int(rng.integers(2, 6)))
+    other = (colour + rng.uniform(-50, 50, 3)).astype(np.float32)
     plain = np.broadcast_to(colour.astype(np.float32), (side, side, 3))
     if pattern == 1:
         return plain

@@ -27,8 +27,10 @@ from archgraph.train.samples.scenes import (
 )
 
 # How far a shape reaches from its centre, by the side of the scene.
-SMALLEST, LARGEST = 0.04, 0.25
+SMALLEST, LARGEST = 0.06, 0.25
 MOST_OBJECTS, TRIES = 8, 6
+# How far a shape is turned at most, either way: 20 degrees.
+TURN = np.pi / 9
 # One scene in so many has no object at all.
 EMPTY = 32
 COUNTS = {"train": 2000, "val": 200}
@@ -160,7 +162,7 @@ def _put_shape(rng: Generator, brush: Generator, scene: Scene, kind: int) -> boo
     reach = side * np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
     x, y = rng.uniform(0, side, 2)
     extent = int(np.ceil(reach * 1.2)) * 2 + 1
-    u, v = turned(extent, rng.uniform(0, 2 * np.pi))
+    u, v = turned(extent, rng.uniform(-TURN, TURN))
     wide, high = (np.float32(reach * rng.uniform(0.85, 1.15)) for _ in range(2))
     outline = tuple(OUTLINES.values())[kind]
     cover = soft(outline(u / wide, v / high) * np.float32(reach))
