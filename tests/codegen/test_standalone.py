@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from archgraph.codegen import emit, load_module
 from archgraph.codegen.standalone import detector_settings, stand_alone
 from archgraph.compiler import compile_spec, emit_detector
-from archgraph.detect import PIXELS, Anchors
+from archgraph.detect import PIXELS, Anchors, PostprocessSettings
 from archgraph.errors import CodegenError
 from archgraph.train.detector import make_detector
 from tests.codegen.hostile import TEXTS
@@ -44,7 +45,10 @@ def test_boxes_are_those_of_the_package(height: int, width: int) -> None:
 
 
 def test_it_is_exported_whole() -> None:
-    alone = load_module(emit_detector(toy_spec())).eval()
+    graph = compile_spec(toy_spec()).operators.graph
+    few = PostprocessSettings(candidates=50, most=4)
+    settings = replace(detector_settings(graph), postprocess=few)
+    alone = load_module(stand_alone(emit(graph), settings)).eval()
     example = torch.randint(0, 256, (1, 3, 50, 80), dtype=torch.uint8)
     program = torch.export.export(alone, (example,))
     other = torch.randint(0, 256, (1, 3, 50, 80), dtype=torch.uint8)
@@ -79,9 +83,11 @@ def test_lines_still_say_where_they_come_from() -> None:
 
 
 def test_names_are_texts_and_nothing_else() -> None:
+    graph = compile_spec(toy_spec()).operators.graph
+    plain, settings = emit(graph), detector_settings(graph)
     for start in range(0, len(TEXTS) - 3, 3):
         names = TEXTS[start : start + 3]
-        source = emit_detector(toy_spec(), class_names=names)
+        source = stand_alone(plain, settings, names)
         assert source.text.isascii() or source.text == source.text.encode().decode()
         assert [*vars(type(load_module(source)))["class_names"]] == list(names)
 

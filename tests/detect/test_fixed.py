@@ -23,8 +23,8 @@ class Head(nn.Module):
     """Maps in, boxes out."""
 
     def forward(self, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        boxes, best, classes = best_boxes(logits, deltas, ANCHORS, 400)
-        return suppressed(boxes, best.sigmoid(), classes, 0.4, 0.1, 30)
+        boxes, best, classes = best_boxes(logits, deltas, ANCHORS, 50)
+        return suppressed(boxes, best.sigmoid(), classes, 0.4, 0.1, 4)
 
 
 @pytest.mark.parametrize("seed", range(6))

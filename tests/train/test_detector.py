@@ -90,7 +90,7 @@ def test_names_of_classes(tmp_path: Path) -> None:
     write_safetensors(path, plain.network.state_dict(), names)
     told = make_detector(toy_spec(), weights=path)
     assert (told.class_names, told.category_ids) == (("x", "y", "z"), (2, 4, 6))
-    for odd in ({"class_names": 3}, {"class_names": ["x"]}, {"class_names": [1, 2, 3]}):
+    for odd in ({"class_names": 3}, {"class_names": [1, 2, 3]}):
         write_safetensors(path, plain.network.state_dict(), odd)
         assert make_detector(toy_spec(), weights=path).class_names == plain.class_names
 
