@@ -233,6 +233,7 @@ for bad in ("six-mistakes", "bad-names", "block-mistakes", "let"):
 """
 
 
+@pytest.mark.slow
 def test_the_same_text_in_every_process() -> None:
     code = TEXTS.format(names=TOPOLOGIES)
     first, second = (python(code, PYTHONHASHSEED=seed) for seed in ("1", "4242"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/]
   archgraph anchors coco:photos --image-size 512
-  archgraph anchors shapes --image-size 256 --levels 3..6 --scale 3
+  archgraph anchors voc:photos --image-size 256 --levels 3..6 --scale 3
   archgraph anchors yolo:photos --json
 """
 _LEVELS = re.compile(r"(\d{1,2})\.\.(\d{1,2})")

@@ -201,7 +201,8 @@ def chain_of(count: int) -> Graph:
     return graph_of("\n".join([*lines, f"  return p3={before}", ""]))
 
 
-@pytest.mark.parametrize("kind", [pytest.param("blocks", marks=pytest.mark.slow), "cells"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["blocks", "cells"])
 def test_work_grows_with_the_graph(kind: str) -> None:
     if kind == "blocks":
         small, large = chain_of(300), chain_of(3000)

@@ -344,11 +344,15 @@ def test_work_grows_with_the_graph_and_no_faster(monkeypatch: pytest.MonkeyPatch
 # --- graphs that no spec gives -------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "network",
+    [SMALL[0], *(pytest.param(network, marks=pytest.mark.slow) for network in SMALL[1:])],
+    ids=str,
+)
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutated_graphs_print_right_or_not_at_all(name: str) -> None:
-    for network in SMALL:
-        graph = network.compiled().operators.graph
-        prints(mutated(graph, [name], Random(f"{name} {network}")))
+def test_mutated_graphs_print_right_or_not_at_all(name: str, network: Network) -> None:
+    graph = network.compiled().operators.graph
+    prints(mutated(graph, [name], Random(f"{name} {network}")))
 
 
 @pytest.mark.slow

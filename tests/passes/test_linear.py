@@ -72,7 +72,7 @@ def wide(columns: int, folder: Path) -> Compilation:
     return compile_spec(f"{path}#wide")
 
 
-@pytest.fixture(scope="module", params=[stacked, wide])
+@pytest.fixture(scope="module", params=[stacked, pytest.param(wide, marks=pytest.mark.slow)])
 def compilations(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> list[Compilation]:

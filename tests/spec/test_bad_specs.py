@@ -41,7 +41,7 @@ ELSEWHERE = {
     "E403": "tests/passes/test_lower.py",  # a pass at the wrong stage
 }
 # Codes of the command line, of source and of weights, whose rooms test them.
-OTHER_ROOMS = re.compile(r"E122|E14\d|E41\d|E43\d")
+OTHER_ROOMS = re.compile(r"E122|E125|E14\d|E41\d|E43\d|E5\d\d|W51\d")
 
 
 @dataclass(frozen=True, order=True)
@@ -84,7 +84,14 @@ def check_alone(spec: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> li
     return check_spec(spec.name)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, marks=pytest.mark.slow if spec.stem == "repeat-of-repeats" else [])
+        for spec in SPECS
+    ],
+    ids=lambda spec: spec.stem,
+)
 def test_wrong_spec(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, update_goldens: bool
 ) -> None:

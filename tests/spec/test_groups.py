@@ -128,7 +128,10 @@ def test_names_of_rounds_must_differ(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "nodes",
     [
-        "{for: a in 1..400, nodes: [{for: b in 1..400, name: n<a>_<b>, level: 3, from: in3}]}",
+        pytest.param(
+            "{for: a in 1..400, nodes: [{for: b in 1..400, name: n<a>_<b>, level: 3, from: in3}]}",
+            marks=pytest.mark.slow,
+        ),
         "{for: a in 1..400, nodes: [{for: b in 1..400, name: n, when: false, from: in3}]}",
         "{for: a in 1..9000, name: n<a>, level: 3, from: [in3, {for: b in 1..9000, from: maybe x}]}",
         "{for: a in 1..99, nodes: [{for: b in 1..9999, nodes: [{for: c in 1..0-a, name: n, from: in3}]}]}",

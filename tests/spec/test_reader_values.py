@@ -83,14 +83,14 @@ DATA = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.dictionaries(KEYS, DATA), st.booleans())
 def test_what_was_dumped_is_read_back(data: dict[str, object], flow: bool) -> None:
     text = yaml.dump(data, Dumper=Quoting, default_flow_style=flow)
     assert read(text) == data
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.dictionaries(st.text(string.ascii_letters + "é😀", min_size=1), DATA))
 def test_json_is_read_with_places_that_agree(data: dict[str, object]) -> None:
     text = json.dumps(data, ensure_ascii=True)
