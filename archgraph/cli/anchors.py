@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archgraph.cli.data_check import CornersOption, IdsOption, SourceArgument
-from archgraph.cli.data_show import BadOption
-from archgraph.cli.options import JsonOption, UsageError, given_size
+from archgraph.cli.options import (
+    BadOption,
+    JsonOption,
+    SeenSizeOption,
+    UsageError,
+    given_size,
+)
 from archgraph.cli.output import new_table, print_table, progress, progress_bar, write
 from archgraph.errors import Diagnostic
 
@@ -31,9 +36,7 @@ HIGHEST = 12
 
 def anchors(
     source: SourceArgument,
-    size: Annotated[
-        str, typer.Option("--image-size", metavar="N|HxW", help="What a detector sees, in pixels.")
-    ] = "512",
+    size: SeenSizeOption = "512",
     levels: Annotated[
         str, typer.Option("--levels", metavar="LOW..HIGH", help="Of the maps that predict.")
     ] = "3..7",

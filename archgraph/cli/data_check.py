@@ -62,7 +62,7 @@ def check(
     Problems are the result: they go to standard output.
     """
     if report is not None:
-        check_output(report, ".html", "a report")
+        check_output(report, ".html", "a report", stream=False)
     from archgraph.train.data.check import check_dataset
 
     with _stages(source) as told:

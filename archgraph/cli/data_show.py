@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from archgraph.cli.data_check import CornersOption, IdsOption, SourceArgument
-from archgraph.cli.options import UsageError, given_size
+from archgraph.cli.options import BadOption, SeenSizeOption, check_output, given_size
 from archgraph.cli.output import note, progress_bar
-from archgraph.errors import DataError, Diagnostic
+from archgraph.errors import DataError
 
 EXAMPLES = """
 [bold]Examples[/]
@@ -18,10 +18,6 @@ EXAMPLES = """
   archgraph data show shapes --augment -o augmented.png
   archgraph data show voc:photos --strong --seed 3 --image-size 640 -o sheet.png
 """
-BadOption = Annotated[
-    Literal["refuse", "skip"],
-    typer.Option("--bad", help="What becomes of images and entries with errors."),
-]
 
 
 def show(
@@ -40,17 +36,13 @@ def show(
     ] = False,
     count: Annotated[int, typer.Option("--count", min=1, max=400, help="How many samples.")] = 16,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another one, other samples.")] = 0,
-    size: Annotated[
-        str, typer.Option("--image-size", metavar="N|HxW", help="What a detector sees, in pixels.")
-    ] = "512",
+    size: SeenSizeOption = "512",
     ids: IdsOption = "dense",
     corners: CornersOption = "inclusive",
     bad: BadOption = "refuse",
 ) -> None:
     """Draw samples of a data set with their boxes, as they are or as training sees them."""
-    if output.suffix.lower() != ".png":
-        hint = f"name a file that ends in .png, such as '{output.stem or 'sheet'}.png'"
-        raise UsageError(Diagnostic("E122", f"cannot write an image to '{output}'", None, hint))
+    check_output(output, ".png", "an image", stream=False)
     image_size = given_size(size) or (512, 512)
     with progress_bar(f"opening {source}") as told:
         from archgraph.train.data import open_dataset

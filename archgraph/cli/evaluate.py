@@ -12,6 +12,8 @@ import typer
 
 from archgraph import __version__
 from archgraph.cli.options import (
+    BadOption,
+    DeviceOption,
     JsonOption,
     SearchOption,
     SetOption,
@@ -22,7 +24,6 @@ from archgraph.cli.options import (
     parse_settings,
 )
 from archgraph.cli.output import (
-    STANDARD_OUTPUT,
     count,
     new_table,
     note,
@@ -122,13 +123,8 @@ def evaluate(
             "--evaluator", metavar="NAME", help="auto, hotcoco, faster-coco-eval or pycocotools."
         ),
     ] = "auto",
-    bad: Annotated[
-        Literal["refuse", "skip"],
-        typer.Option("--bad", help="What becomes of images and entries with errors."),
-    ] = "refuse",
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", help="Where it runs: cpu, cuda, cuda:1.")
-    ] = "cpu",
+    bad: BadOption = "refuse",
+    device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a detector: COCO's numbers, classes, curves, what is taken for what.
@@ -198,10 +194,7 @@ def _check_file(path: Path, suffix: str, what: str) -> None:
         UsageError: E122, its name does not say what it holds.
         InputOutputError: E020, there is no such folder.
     """
-    if path == STANDARD_OUTPUT:
-        hint = f"name a file that ends in {suffix}"
-        raise UsageError(Diagnostic("E122", f"cannot write {what} to '-'", None, hint))
-    check_output(path, suffix, what)
+    check_output(path, suffix, what, stream=False)
     if not path.resolve().parent.is_dir():
         message = f"cannot write '{path}': there is no folder '{path.parent}'"
         raise InputOutputError(Diagnostic("E020", message))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
@@ -59,6 +59,16 @@ NamesOption = Annotated[
         help="What the classes are called, one on each line.",
         show_default=False,
     ),
+]
+SeenSizeOption = Annotated[
+    str, typer.Option("--image-size", metavar="N|HxW", help="What a detector sees, in pixels.")
+]
+BadOption = Annotated[
+    Literal["refuse", "skip"],
+    typer.Option("--bad", help="What becomes of images and entries with errors."),
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="Where it runs: cpu, cuda, cuda:1, mps.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
@@ -145,14 +155,16 @@ def read_names(path: Path | None) -> list[str]:
     return [line.strip() for line in lines]
 
 
-def check_output(output: Path, suffix: str, content: str) -> Path:
-    """An output file that this command can write.
+def check_output(output: Path, suffix: str, content: str, *, stream: bool = True) -> Path:
+    """An output file that this command can write, or `-` where it may go to standard output.
 
     Raises:
         UsageError: E122, the name does not end in `suffix`.
     """
-    if output != STANDARD_OUTPUT and output.suffix.lower() != suffix:
+    if output.suffix.lower() != suffix and not (stream and output == STANDARD_OUTPUT):
         message = f"cannot write {content} to '{output}'"
-        hint = f"name a file that ends in {suffix}, such as '{output.stem or 'result'}{suffix}'"
-        raise UsageError(Diagnostic("E122", message, None, f"{hint}, or '-' for standard output"))
+        stem = "result" if output == STANDARD_OUTPUT else output.stem or "result"
+        hint = f"name a file that ends in {suffix}, such as '{stem}{suffix}'"
+        hint += ", or '-' for standard output" if stream else ""
+        raise UsageError(Diagnostic("E122", message, None, hint))
     return output

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archgraph.cli.options import (
+    DeviceOption,
     NamesOption,
     SearchOption,
     SetOption,
@@ -70,7 +71,7 @@ def predict(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="How many images are looked at together.")
     ] = 8,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: DeviceOption = "cpu",
     bad: Annotated[
         Literal["refuse", "skip"],
         typer.Option("--bad", help="What becomes of files that are no whole images."),

@@ -78,11 +78,11 @@ def facts(graph: Graph, types: Mapping[str, FeatureType]) -> dict[str, Fact]:
     widths = {name: tuple(type_.channels for type_ in each) for name, each in outputs.items()}
     several = {name: each[0] if len(set(each)) == 1 else each for name, each in widths.items()}
     found["channels"] = widths.get("", several)
-    size = _image_size(graph) if called.takes_image else ()
+    size = image_size_fact(graph) if called.takes_image else ()
     return {**found, "image_size": size} if size else found
 
 
-def _image_size(graph: Graph) -> tuple[int, ...]:
+def image_size_fact(graph: Graph) -> tuple[int, int] | tuple[()]:
     """Height and width of the image that a model was made for, if its spec says them."""
     root = graph.scopes.get("")
     said = dict(root.arguments).get("image_size") if root else None

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from string import Template
 
-from archgraph.codegen.interface import interface
+from archgraph.analysis import image_size_of
+from archgraph.codegen.interface import image_size_fact, interface
 from archgraph.codegen.layout import INDENT, docstring, lines
 from archgraph.codegen.snippets import definitions_in
 from archgraph.codegen.source import GeneratedSource, imports
@@ -25,6 +26,11 @@ BORROWED = (
     ("preprocess", "fit_tensor"),
     ("anchors", "anchor_boxes"),
     ("postprocess", "flat"),
+    ("boxes", "cxcywh_from_xyxy"),
+    ("boxes", "xyxy_from_cxcywh"),
+    ("boxes", "clip_xyxy"),
+    ("coding", "decode_xyxy"),
+    ("coding", "in_single"),
     ("fixed", "best_boxes"),
     ("fixed", "suppressed"),
 )
@@ -55,8 +61,7 @@ METHODS = Template('''\
         logits, deltas = flat(class_maps, self.classes), flat(box_maps, 4)
         boxes, best, classes = best_boxes(logits, deltas, self.anchors, self.candidates)
         height, width = photos.shape[-2:]
-        edges = boxes.new_tensor([width / scale, height / scale] * 2)
-        boxes = torch.minimum(boxes.clamp(min=0), edges)
+        boxes = clip_xyxy(boxes, width / scale, height / scale)
         boxes, scores, classes = suppressed(
             boxes, best.sigmoid(), classes, self.threshold, self.least, self.most
         )
@@ -109,16 +114,8 @@ def detector_settings(graph: Graph, anchors: Anchors | None = None) -> DetectorS
     pixels = str(said.get("pixels", "imagenet"))
     if pixels not in PIXELS:
         raise _refused(f"there are no pixels '{pixels}'", f"there are {', '.join(PIXELS)}")
-    size = _image_size(said.get("image_size", 512))
+    size = image_size_of(graph) or image_size_fact(graph) or (512, 512)
     return DetectorSettings(size, anchors, wide // anchors.per_pixel, PIXELS[pixels])
-
-
-def _image_size(said: object) -> tuple[int, int]:
-    if isinstance(said, str):
-        height, width = (int(part) for part in said.strip("[]").split(","))
-        return height, width
-    assert isinstance(said, int | float)
-    return int(said), int(said)
 
 
 def _refused(message: str, hint: str) -> CodegenError:

@@ -35,7 +35,7 @@ def encode_yxhw(
         Shape (..., 4), in single precision at least.
     """
     # The quotient of a guard and a size is 0 in half precision, whatever the guard.
-    boxes, anchors = (cxcywh_from_xyxy(_single(each)) for each in (boxes_xyxy, anchors_xyxy))
+    boxes, anchors = (cxcywh_from_xyxy(in_single(each)) for each in (boxes_xyxy, anchors_xyxy))
     size, anchor_size = boxes[..., 2:], anchors[..., 2:]
     if guarding == "add":
         size, anchor_size = size + guard, anchor_size + guard
@@ -56,12 +56,12 @@ def decode_xyxy(deltas_yxhw: Tensor, anchors_xyxy: Tensor) -> Tensor:
     Returns:
         Shape (..., 4).
     """
-    anchors, deltas_yxhw = cxcywh_from_xyxy(_single(anchors_xyxy)), _single(deltas_yxhw)
+    anchors, deltas_yxhw = cxcywh_from_xyxy(in_single(anchors_xyxy)), in_single(deltas_yxhw)
     way, growth = deltas_yxhw[..., :2].flip(-1), deltas_yxhw[..., 2:].flip(-1)
     centre = way * anchors[..., 2:] + anchors[..., :2]
     return xyxy_from_cxcywh(torch.cat([centre, growth.exp() * anchors[..., 2:]], dim=-1))
 
 
-def _single(x: Tensor) -> Tensor:
+def in_single(x: Tensor) -> Tensor:
     """At least single precision."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from archgraph.detect.coding import decode_xyxy
+
 
 def best_boxes(
     class_logits: Tensor,
@@ -32,12 +34,7 @@ def best_boxes(
     best, index = pairs.topk(min(candidates, pairs.shape[1]))
     anchor = index // classes
     deltas = deltas_yxhw.float().gather(1, anchor[:, :, None].expand(-1, -1, 4))
-    anchors = anchors_xyxy[anchor]
-    size = anchors[..., 2:] - anchors[..., :2]
-    centre = (anchors[..., :2] + anchors[..., 2:]) / 2
-    centre = deltas[..., [1, 0]] * size + centre
-    half = deltas[..., [3, 2]].exp() * size / 2
-    return torch.cat([centre - half, centre + half], dim=-1), best, index % classes
+    return decode_xyxy(deltas, anchors_xyxy[anchor]), best, index % classes
 
 
 def suppressed(

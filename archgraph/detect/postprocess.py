@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from archgraph.detect.boxes import clip_xyxy
-from archgraph.detect.coding import decode_xyxy
+from archgraph.detect.fixed import best_boxes
 from archgraph.detect.suppression import nms, soft_nms
 
 
@@ -98,36 +98,29 @@ def postprocess(
         scales: pixels of the original image per pixel of what the detector saw; 1 if not given.
     """
     settings = settings or PostprocessSettings()
+    logits, candidates = class_logits, settings.candidates
+    if settings.choose == "best-class":
+        likeliest, kinds = logits.max(dim=2, keepdim=True)
+        logits = torch.full_like(logits, -torch.inf).scatter(2, kinds, likeliest)
+        candidates = min(candidates, logits.shape[1])
+    boxes, best, classes = best_boxes(logits, deltas_yxhw, anchors_xyxy, candidates)
     found: list[Detections] = []
     for i in range(len(class_logits)):
         scale = 1.0 if scales is None else scales[i]
         size = None if image_sizes is None else image_sizes[i]
-        found.append(
-            _image(
-                class_logits[i].float(), deltas_yxhw[i].float(), anchors_xyxy, settings, size, scale
-            )
-        )
+        found.append(_image(boxes[i], best[i], classes[i], settings, size, scale))
     return found
 
 
 def _image(
-    logits: Tensor,
-    deltas: Tensor,
-    anchors: Tensor,
+    boxes: Tensor,
+    best: Tensor,
+    classes: Tensor,
     settings: PostprocessSettings,
     size: tuple[int, int] | None,
     scale: float,
 ) -> Detections:
-    """One image: the best pairs of anchor and class, decoded, cut and thinned out."""
-    if settings.choose == "best-class":
-        likeliest, kinds = logits.max(dim=1)
-        best, anchor = likeliest.topk(min(settings.candidates, len(likeliest)))
-        classes = kinds[anchor]
-    else:
-        pairs = logits.flatten()
-        best, index = pairs.topk(min(settings.candidates, len(pairs)))
-        anchor, classes = index // logits.shape[1], index % logits.shape[1]
-    boxes = decode_xyxy(deltas[anchor], anchors[anchor])
+    """One image: the best pairs of anchor and class, cut and thinned out."""
     if size is not None:
         boxes = clip_xyxy(boxes, size[1] / scale, size[0] / scale)
     scores = best.sigmoid()

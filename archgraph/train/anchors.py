@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from archgraph.detect import Anchors
+from archgraph.detect.boxes import overlaps
 from archgraph.train.records import Dataset, Flags, Floats, Integers
 
 # What counts as an anchor's own object in training, and what is close.
@@ -145,7 +147,7 @@ def _best_of(boxes: Floats, anchors: Anchors, image_size: tuple[int, int]) -> Fl
     scales = anchors.scale
     if not isinstance(scales, tuple):
         scales = (scales,) * len(anchors.levels)
-    best = np.zeros(len(boxes))
+    best, given = np.zeros(len(boxes)), torch.from_numpy(boxes)
     for level, scale in zip(anchors.levels, scales, strict=True):
         cells = np.array([-(-side // 2**level) for side in image_size])
         down, right = np.array(image_size) / cells
@@ -156,22 +158,13 @@ def _best_of(boxes: Floats, anchors: Anchors, image_size: tuple[int, int]) -> Fl
                 half_x = scale * right * octave * wide / 2
                 half_y = scale * down * octave * high / 2
                 found = np.stack([x - half_x, y - half_y, x + half_x, y + half_y], axis=1)
-                best = np.maximum(best, _overlap(boxes, found))
+                best = np.maximum(best, overlaps(given, torch.from_numpy(found)).numpy())
     return best
 
 
 def _nearest(centres: Floats, stride: float, cells: int) -> Floats:
     """The middles of the cells that points are in, or are nearest to."""
     return np.asarray((np.clip(np.floor(centres / stride), 0, cells - 1) + 0.5) * stride)
-
-
-def _overlap(first: Floats, second: Floats) -> Floats:
-    """Intersection over union, pair by pair; shape (N,)."""
-    low = np.maximum(first[:, :2], second[:, :2])
-    high = np.minimum(first[:, 2:], second[:, 2:])
-    shared = (high - low).clip(0).prod(axis=1)
-    areas = [(each[:, 2:] - each[:, :2]).prod(axis=1) for each in (first, second)]
-    return np.asarray(shared / (areas[0] + areas[1] - shared))
 
 
 def coverage(best: Floats) -> Coverage:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,12 @@ from archgraph.detect import (
     flat,
     postprocess,
 )
-from archgraph.detect.preprocess import fit_tensor
 from archgraph.errors import DataError, Diagnostic
 from archgraph.spec import Arguments, Library
 from archgraph.train.coco_names import COCO_NAMES
 from archgraph.train.records import Pixels
+from archgraph.train.samples.resize import Way, fit_pixels
 from archgraph.weights import Network, load_weights, read_metadata
-
-# What turns a photograph of shape (height, width, 3) into an image of shape (3, *size), and says
-# how many pixels of it make one of the image.
-Fit = Callable[[Pixels, DetectorSettings], tuple[Tensor, float]]
-
-
-def fit_photograph(pixels: Pixels, settings: DetectorSettings) -> tuple[Tensor, float]:
-    """As the file of a detector that stands alone does it, see `detect.preprocess`."""
-    photo = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
-    scale = settings.pixels
-    image, shrunk = fit_tensor(photo, settings.image_size, scale.mean, scale.std)
-    return image[0], shrunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +40,20 @@ class Detector:
         settings: anchors, pixels, suppression.
         class_names: one for each class, in order; "" for a gap.
         category_ids: the id of each class in files of results.
-        fit: what turns photographs into what the network is given.
+        how: photographs are made to fit, see `fit_pixels`; by default as a detector that stands
+            alone does it.
     """
 
     network: nn.Module
     settings: DetectorSettings
     class_names: Sequence[str]
     category_ids: Sequence[int]
-    fit: Fit = fit_photograph
+    how: Way = "torch"
+
+    @cached_property
+    def anchors(self) -> Tensor:
+        """What boxes are told from; shape (N, 4)."""
+        return self.settings.anchors.xyxy(*self.settings.image_size)
 
     def detect(self, images: Sequence[Pixels]) -> list[Detections]:
         """Boxes on photographs of any sizes, in their own pixels, best first.
@@ -69,21 +64,23 @@ class Detector:
         if not images:
             return []
         device = next(self.network.parameters()).device
-        fitted = [self.fit(each, self.settings) for each in images]
-        settings, size = self.settings, self.settings.image_size
+        settings = self.settings
+        fitted = [
+            fit_pixels(each, settings.image_size, self.how, settings.pixels) for each in images
+        ]
         was_training = self.network.training
         self.network.eval()
         try:
             with torch.inference_mode():
-                batch = torch.stack([image for image, _ in fitted]).to(device)
+                batch = torch.stack([each.image for each in fitted]).to(device)
                 class_maps, box_maps = self.network(batch)
                 found = postprocess(
                     flat(class_maps, settings.classes),
                     flat(box_maps, 4),
-                    settings.anchors.xyxy(*size).to(device),
+                    self.anchors.to(device),
                     settings.postprocess,
-                    [each.shape[:2] for each in images],
-                    [scale for _, scale in fitted],
+                    [(each.height, each.width) for each in fitted],
+                    [each.scale for each in fitted],
                 )
         finally:
             self.network.train(was_training)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from archgraph.errors import visible
-from archgraph.train.records import Pixels
+from archgraph.train.records import Objects, Pixels
 from archgraph.weights.files import replace_file
 
 Colour = tuple[int, int, int]
@@ -107,6 +107,24 @@ def draw_boxes(
     for plate, text, colour in reversed(plates):
         _draw_plate(draw, plate, text, colour, measures)
     return np.asarray(image)
+
+
+def object_labels(objects: Objects, class_names: Sequence[str]) -> list[str]:
+    """What annotated objects are called beside their boxes."""
+    kinds, crowds = objects.classes.tolist(), objects.crowds.tolist()
+    names = [class_names[kind] for kind in kinds]
+    return [f"{n} (crowd)" if crowd else n for n, crowd in zip(names, crowds, strict=True)]
+
+
+def shrunk(pixels: Pixels, side: int) -> tuple[Pixels, float]:
+    """An image that is no longer than this along either axis, and what boxes are scaled by."""
+    height, width = pixels.shape[:2]
+    scale = min(side / max(height, width, 1), 1.0)
+    if scale == 1:
+        return pixels, scale
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
+    return np.asarray(image), scale
 
 
 def sheet(tiles: Sequence[Pixels], columns: int, captions: Sequence[str]) -> Pixels:

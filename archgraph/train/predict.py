@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +18,9 @@ from archgraph.errors import DataError, Diagnostic, InputOutputError
 from archgraph.train.data.images import is_image, read_pixels
 from archgraph.train.detector import Detector
 from archgraph.train.drawing import draw_boxes
+from archgraph.train.evaluate.results_file import write_entries
 from archgraph.train.records import Pixels
+from archgraph.weights.files import replace_file
 
 WILD = frozenset("*?[")
 # As JPEG where the photograph was one, else without loss.
@@ -202,25 +202,20 @@ def write_drawing(folder: Path, photograph: Photograph, pixels: Pixels) -> Path:
     content = io.BytesIO()
     image = Image.fromarray(np.ascontiguousarray(pixels))
     image.save(content, "JPEG", quality=92) if lossy else image.save(content, "PNG")
-    _replace(target, content.getvalue())
+    _make_folder(target.parent)
+    replace_file(target, content.getvalue())
     return target
 
 
-def write_results(path: Path, entries: Sequence[dict[str, object]]) -> None:
-    """Write a file of results, one entry on each line. Raises what `write_drawing` raises."""
-    text = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
-    _replace(path, f"[\n{text}\n]\n".encode() if entries else b"[]\n")
+def write_results(path: Path, entries: Sequence[Mapping[str, object]]) -> None:
+    """Write a file of results, in a folder that is made. Raises what `write_drawing` raises."""
+    _make_folder(path.parent)
+    write_entries(path, entries)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+def _make_folder(folder: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"cannot write '{path}': {error.strerror or error}"
+        message = f"cannot write '{folder}': {error.strerror or error}"
         raise InputOutputError(Diagnostic("E020", message)) from None

@@ -70,8 +70,10 @@ def read_metadata(path: str | Path) -> Mapping[str, Any]:
         InputOutputError: E001, it cannot be read.
         WeightsError: E430, it is no file of weights.
     """
-    head = _head(Path(path))
-    return {} if head.startswith((ZIP, PICKLE)) else _metadata(Path(path))
+    path = Path(path)
+    if _head(path).startswith((ZIP, PICKLE)):
+        return {}
+    return _read_safetensors(path, whole=False).metadata
 
 
 def write_safetensors(
@@ -184,25 +186,17 @@ def _refused(path: Path, error: Exception) -> WeightsError:
     return failed("E430", message, "get the file again")
 
 
-def _read_safetensors(path: Path) -> Stored:
+def _read_safetensors(path: Path, *, whole: bool = True) -> Stored:
+    """The tensors and what archgraph wrote beside them, or that alone."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return Stored(tensors, _decoded(file.metadata()))
+            names = file.keys() if whole else ()
+            return Stored(
+                {name: file.get_tensor(name) for name in names}, _decoded(file.metadata())
+            )
     except (SafetensorError, OSError, MemoryError, ValueError, TypeError, RuntimeError) as error:
-        message = f"'{path}' is no complete safetensors file: {error}"
-        raise failed("E430", message, "get the file again") from None
-
-
-def _metadata(path: Path) -> Mapping[str, Any]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return _decoded(file.metadata())
-    except (SafetensorError, OSError, ValueError) as error:
         message = f"'{path}' is no complete safetensors file: {error}"
         raise failed("E430", message, "get the file again") from None
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archgraph.train.samples import shapes
+from archgraph.train.samples.shapes import Shapes
 from tests.cli.support import Command
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shapes, "COUNTS", {"train": 12, "val": 4})
+    monkeypatch.setattr(Shapes, "counts", {"train": 12, "val": 4})
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from itertools import pairwise
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from archgraph.errors import DataError
 from archgraph.train.records import Dataset
-from archgraph.train.samples import glyphs, shapes
+from archgraph.train.samples import glyphs, scenes
 from archgraph.train.samples.glyphs import Glyphs, digits_of
 from archgraph.train.samples.scenes import (
     GROUND,
@@ -44,9 +43,8 @@ print(hashlib.sha256(said).hexdigest())
 def test_a_scene_is_the_same_in_every_order(make: type[Shapes | Glyphs]) -> None:
     made: Dataset = make(count=12, size=96)
     forwards = [made.pixels(i).copy() for i in range(12)]
-    for made_by in (shapes, glyphs):
-        made_by._pixels.cache_clear()
-        made_by._objects.cache_clear()
+    scenes._pixels.cache_clear()
+    scenes._objects.cache_clear()
     for i in reversed(range(12)):
         assert np.array_equal(made.pixels(i), forwards[i])
     assert not any(np.array_equal(a, b) for a, b in pairwise(forwards))
@@ -109,11 +107,11 @@ def test_boxes_are_of_what_is_seen() -> None:
     assert objects.areas.tolist() == [50, 100] and objects.classes.tolist() == [3, 4]
 
 
-@pytest.mark.parametrize("made_by", [shapes, glyphs])
-def test_what_is_told_is_what_is_painted(made_by: ModuleType) -> None:
+@pytest.mark.parametrize("make", MAKERS)
+def test_what_is_told_is_what_is_painted(make: type[Shapes | Glyphs]) -> None:
     for seeds in ((0, 0, 5), (0, 1, 5), (3, 0, 9)):
-        scene = made_by._make_scene(96, seeds, np.random.default_rng(seeds))
-        told, seen = made_by._objects(96, seeds), scene.objects()
+        scene = make.make(96, seeds, np.random.default_rng(seeds))
+        told, seen = scenes._objects(make, 96, seeds), scene.objects()
         assert np.array_equal(told.boxes_xyxy, seen.boxes_xyxy) and len(told)
         assert np.array_equal(told.classes, seen.classes)
         assert np.array_equal(told.areas, seen.areas)

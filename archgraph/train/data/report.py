@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from PIL import Image
-
 from archgraph.errors import DataError
 from archgraph.train.curves import bar_chart
 from archgraph.train.data.check import Findings, chosen_samples
 from archgraph.train.data.problems import MOST_KEPT
 from archgraph.train.data.statistics import ASPECTS, PER_IMAGE, SIDES, Statistics, named_ranges
-from archgraph.train.drawing import draw_boxes, sheet
+from archgraph.train.drawing import draw_boxes, object_labels, sheet, shrunk
 from archgraph.train.page import Bar, Cell, Page
 from archgraph.train.records import Dataset, Pixels
 
@@ -126,16 +123,9 @@ def _samples(page: Page, findings: Findings) -> None:
 
 def _tile(dataset: Dataset, index: int) -> Pixels:
     pixels, objects = dataset.pixels(index), dataset.record(index).objects
-    scale = min(TILE / max(pixels.shape[:2]), 1)
-    size = [max(round(side * scale), 1) for side in pixels.shape[1::-1]]
-    small = Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.LANCZOS)
-    names, crowds = dataset.class_names, objects.crowds.tolist()
-    labels = [
-        f"{names[k]} (crowd)" if crowd else names[k]
-        for k, crowd in zip(objects.classes.tolist(), crowds, strict=True)
-    ]
-    scaled = objects.boxes_xyxy * scale
-    return draw_boxes(np.asarray(small), scaled, labels, objects.classes.tolist())
+    small, scale = shrunk(pixels, TILE)
+    labels = object_labels(objects, dataset.class_names)
+    return draw_boxes(small, objects.boxes_xyxy * scale, labels, objects.classes.tolist())
 
 
 def _share(count: int, whole: int) -> Bar:

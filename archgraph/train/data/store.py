@@ -6,7 +6,6 @@ A Python object for every annotation would take a kilobyte each, and again in ev
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,12 +38,6 @@ class Texts:
     def __getitem__(self, index: int) -> str:
         start = self._ends[index - 1] if index else 0
         return bytes(self._bytes[start : self._ends[index]]).decode("utf-8", "surrogatepass")
-
-    def chosen(self, indices: Sequence[int] | Integers) -> Texts:
-        texts = Texts()
-        for index in indices:
-            texts.append(self[int(index)])
-        return texts
 
 
 @dataclass
@@ -81,7 +74,7 @@ class Rows:
     """Objects in the order of the file, before it is known which of them are any good.
 
     Attributes:
-        images: the index of the image, or its id until `resolved`.
+        images: the index of the image, or its id until `chosen`.
         categories: the id of the class.
         boxes: four numbers each, xyxy; pixels.
         areas: NaN where the file says none.

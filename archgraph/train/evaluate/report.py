@@ -8,11 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from archgraph.errors import DataError
 from archgraph.train.curves import heat_map, line_chart
-from archgraph.train.drawing import draw_boxes, sheet
+from archgraph.train.drawing import draw_boxes, object_labels, sheet, shrunk
 from archgraph.train.evaluate.detected import NOTHING
 from archgraph.train.evaluate.evaluation import (
     ABSENT,
@@ -226,12 +225,9 @@ def _worst(page: Page, evaluation: Evaluation, dataset: Dataset) -> None:
 
 def _side_by_side(evaluation: Evaluation, record: ImageRecord, pixels: Pixels) -> Pixels:
     names = [one.name for one in evaluation.classes]
-    small, scale = _shrunk(pixels)
+    small, scale = shrunk(pixels, IMAGE_SIDE)
     objects = record.objects
-    labels = [
-        f"{names[k]} (crowd)" if crowd else names[k]
-        for k, crowd in zip(objects.classes.tolist(), objects.crowds.tolist(), strict=True)
-    ]
+    labels = object_labels(objects, names)
     left = draw_boxes(small, objects.boxes_xyxy * scale, labels, objects.classes.tolist())
     found = evaluation.found.get(record.image_id, NOTHING)
     shown = np.argsort(-found.scores, kind="stable")
@@ -240,16 +236,6 @@ def _side_by_side(evaluation: Evaluation, record: ImageRecord, pixels: Pixels) -
     scored = [f"{names[k]} {s:.2f}" for k, s in zip(classes, found.scores[shown], strict=True)]
     right = draw_boxes(small, found.boxes_xyxy[shown] * scale, scored, classes)
     return sheet([left, right], 2, ["there", "found"])
-
-
-def _shrunk(pixels: Pixels) -> tuple[Pixels, float]:
-    height, width = pixels.shape[:2]
-    scale = min(IMAGE_SIDE / max(height, width, 1), 1.0)
-    if scale == 1:
-        return pixels, scale
-    size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
-    return np.asarray(image), scale
 
 
 def _said(image: ImageResult) -> str:

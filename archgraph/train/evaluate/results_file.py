@@ -1,7 +1,7 @@
 """Files of results: COCO's json, and the lines that a run leaves behind while it goes on.
 
-The only place where classes become ids of categories and corners become sizes, and back. Numbers
-are written with all their digits, so that the file evaluates to what was evaluated.
+Here classes become ids of categories and corners become sizes, and back. Numbers are written with
+all their digits, so that the file evaluates to what was evaluated.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,19 @@ def write_results(path: Path, found: Mapping[int, Detected], category_ids: Seque
     Raises:
         InputOutputError: E020, it cannot be written; it is unchanged.
     """
-    entries = (
-        json.dumps(entry)
-        for image_id in sorted(found)
-        for entry in coco_entries(image_id, found[image_id], category_ids)
+    write_entries(
+        path,
+        (
+            entry
+            for image_id in sorted(found)
+            for entry in coco_entries(image_id, found[image_id], category_ids)
+        ),
     )
-    body = ",\n".join(entries)
+
+
+def write_entries(path: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a file by a list of entries, one on a line. Raises what `write_results` raises."""
+    body = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
     replace_file(path, f"[\n{body}\n]\n".encode() if body else b"[]\n")
 
 

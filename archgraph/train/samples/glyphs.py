@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from archgraph.errors import DataError, Diagnostic
-from archgraph.train.records import ImageRecord, Objects, Pixels
 from archgraph.train.samples.scenes import (
     SPLITS,
     Numbers,
     Scene,
+    Scenes,
+    Seeds,
     contrasting,
     make_ground,
     split_number,
@@ -31,59 +33,36 @@ MOST_OBJECTS, TRIES = 6, 6
 # One written digit in so many is for `val`, the others for `train`.
 HELD_OUT = 5
 BRIGHTEST = 16
-COUNTS = {"train": 1000, "val": 100}
-
-# Seed, part and number of a scene.
-Seeds = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Glyphs:
-    """A data set of scenes; satisfies `Dataset`.
+class Glyphs(Scenes):
+    """Scenes of digits; no written digit is in both parts."""
 
-    Attributes:
-        split: `train` or `val`; no scene and no written digit is in both.
-        count: how many scenes; 0 for as many as the split has by default.
-        size: of a scene, in pixels, along both axes.
-        seed: another one gives other scenes.
-    """
+    kind = "glyphs"
+    counts: ClassVar = {"train": 1000, "val": 100}
 
-    split: str = "train"
-    count: int = 0
     size: int = 256
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        split_number(self.split)
+        super().__post_init__()
         _digits()
-
-    @property
-    def name(self) -> str:
-        return f"glyphs:{self.split}"
 
     @property
     def class_names(self) -> Sequence[str]:
         return tuple("0123456789")
 
-    @property
-    def category_ids(self) -> Sequence[int]:
-        return range(1, 11)
-
-    def __len__(self) -> int:
-        return self.count or COUNTS[self.split]
-
-    def record(self, index: int) -> ImageRecord:
-        objects = _objects(self.size, self._seeds(index))
-        name = f"glyphs/{self.split}/{index:06d}"
-        return ImageRecord(index, name, None, self.size, self.size, objects)
-
-    def pixels(self, index: int) -> Pixels:
-        return _pixels(self.size, self._seeds(index))
-
-    def _seeds(self, index: int) -> Seeds:
-        if not 0 <= index < len(self):
-            raise IndexError(f"scene {index} of {len(self)}")
-        return self.seed, split_number(self.split), index
+    @staticmethod
+    def make(size: int, seeds: Seeds, brush: Generator | None) -> Scene:
+        rng = np.random.default_rng(seeds)
+        scene = make_ground(brush, size, size)
+        mine = digits_of("val" if seeds[1] == SPLITS["val"] else "train")
+        for _ in range(int(rng.integers(1, MOST_OBJECTS + 1))):
+            number = int(mine[rng.integers(len(mine))])
+            for _ in range(TRIES):
+                if _put_digit(rng, brush or rng, scene, number):
+                    break
+        return scene
 
 
 @cache
@@ -107,31 +86,6 @@ def digits_of(split: str) -> NDArray[np.int64]:
     """Which of the written digits are for a part of the data; shape (N,)."""
     held_out = np.arange(len(_digits()[1])) % HELD_OUT == 0
     return np.flatnonzero(held_out if split_number(split) == SPLITS["val"] else ~held_out)
-
-
-# A mosaic asks for the same scenes again, and so does whoever counts objects.
-@lru_cache(maxsize=4096)
-def _objects(size: int, seeds: Seeds) -> Objects:
-    return _make_scene(size, seeds, None).objects()
-
-
-@lru_cache(maxsize=8)
-def _pixels(size: int, seeds: Seeds) -> Pixels:
-    brush = np.random.default_rng((*seeds, 1))
-    return _make_scene(size, seeds, brush).finished(brush)
-
-
-def _make_scene(size: int, seeds: Seeds, brush: Generator | None) -> Scene:
-    """A scene: where everything is comes from the seeds, what it looks like from the brush."""
-    rng = np.random.default_rng(seeds)
-    scene = make_ground(brush, size, size)
-    mine = digits_of("val" if seeds[1] == SPLITS["val"] else "train")
-    for _ in range(int(rng.integers(1, MOST_OBJECTS + 1))):
-        number = int(mine[rng.integers(len(mine))])
-        for _ in range(TRIES):
-            if _put_digit(rng, brush or rng, scene, number):
-                break
-    return scene
 
 
 def _put_digit(rng: Generator, brush: Generator, scene: Scene, number: int) -> bool:

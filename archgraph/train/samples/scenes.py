@@ -5,8 +5,11 @@ All randomness comes from the generator that is handed in, so a scene is a funct
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from archgraph.errors import DataError, Diagnostic
-from archgraph.train.records import Objects, Pixels
+from archgraph.train.records import ImageRecord, Objects, Pixels
 
 Numbers = NDArray[np.float32]
 Paint = Callable[[Numbers], Numbers]
@@ -122,6 +125,78 @@ def split_number(split: str) -> int:
         message = f"there is no part '{split}' of embedded scenes"
         raise DataError(Diagnostic("E520", message, None, f"parts: {', '.join(SPLITS)}"))
     return SPLITS[split]
+
+
+# Seed, part and number of a scene.
+Seeds = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Scenes(ABC):
+    """A data set of scenes, each made when it is asked for; satisfies `Dataset`.
+
+    Attributes:
+        split: `train` or `val`; no scene is in both.
+        count: how many scenes; 0 for as many as the split has by default.
+        size: of a scene, in pixels, along both axes.
+        seed: another one gives other scenes.
+    """
+
+    kind: ClassVar[str]
+    counts: ClassVar[Mapping[str, int]]
+
+    split: str = "train"
+    count: int = 0
+    size: int = 320
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        split_number(self.split)
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}:{self.split}"
+
+    @property
+    @abstractmethod
+    def class_names(self) -> Sequence[str]: ...
+
+    @staticmethod
+    @abstractmethod
+    def make(size: int, seeds: Seeds, brush: Generator | None) -> Scene:
+        """A scene: where everything is comes from the seeds, what it looks like from the brush."""
+
+    @property
+    def category_ids(self) -> Sequence[int]:
+        return range(1, len(self.class_names) + 1)
+
+    def __len__(self) -> int:
+        return self.count or self.counts[self.split]
+
+    def record(self, index: int) -> ImageRecord:
+        objects = _objects(type(self), self.size, self._seeds(index))
+        name = f"{self.kind}/{self.split}/{index:06d}"
+        return ImageRecord(index, name, None, self.size, self.size, objects)
+
+    def pixels(self, index: int) -> Pixels:
+        return _pixels(type(self), self.size, self._seeds(index))
+
+    def _seeds(self, index: int) -> Seeds:
+        if not 0 <= index < len(self):
+            raise IndexError(f"scene {index} of {len(self)}")
+        return self.seed, split_number(self.split), index
+
+
+# A mosaic asks for the same scenes again, and so does whoever counts objects.
+@lru_cache(maxsize=4096)
+def _objects(kind: type[Scenes], size: int, seeds: Seeds) -> Objects:
+    return kind.make(size, seeds, None).objects()
+
+
+@lru_cache(maxsize=8)
+def _pixels(kind: type[Scenes], size: int, seeds: Seeds) -> Pixels:
+    brush = np.random.default_rng((*seeds, 1))
+    return kind.make(size, seeds, brush).finished(brush)
 
 
 def make_ground(rng: Generator | None, height: int, width: int) -> Scene:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
-from archgraph.train.records import ImageRecord, Objects, Pixels
 from archgraph.train.samples.scenes import (
     Numbers,
     Scene,
+    Scenes,
+    Seeds,
     contrasting,
     make_ground,
     painted,
     put_line,
     soft,
-    split_number,
     turned,
 )
 
@@ -33,7 +33,6 @@ MOST_OBJECTS, TRIES = 8, 6
 TURN = np.pi / 9
 # One scene in so many has no object at all.
 EMPTY = 32
-COUNTS = {"train": 2000, "val": 200}
 
 
 def _disc(u: Numbers, v: Numbers) -> Numbers:
@@ -79,82 +78,30 @@ OUTLINES: Mapping[str, Callable[[Numbers, Numbers], Numbers]] = {
     "cross": _cross,
 }
 
-# Seed, part and number of a scene.
-Seeds = tuple[int, int, int]
-
 
 @dataclass(frozen=True)
-class Shapes:
-    """A data set of scenes; satisfies `Dataset`.
+class Shapes(Scenes):
+    """Scenes of shapes that hide one another."""
 
-    Attributes:
-        split: `train` or `val`; no scene is in both.
-        count: how many scenes; 0 for as many as the split has by default.
-        size: of a scene, in pixels, along both axes.
-        seed: another one gives other scenes.
-    """
-
-    split: str = "train"
-    count: int = 0
-    size: int = 320
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        split_number(self.split)
-
-    @property
-    def name(self) -> str:
-        return f"shapes:{self.split}"
+    kind = "shapes"
+    counts: ClassVar = {"train": 2000, "val": 200}
 
     @property
     def class_names(self) -> Sequence[str]:
         return tuple(OUTLINES)
 
-    @property
-    def category_ids(self) -> Sequence[int]:
-        return range(1, len(OUTLINES) + 1)
-
-    def __len__(self) -> int:
-        return self.count or COUNTS[self.split]
-
-    def record(self, index: int) -> ImageRecord:
-        objects = _objects(self.size, self._seeds(index))
-        name = f"shapes/{self.split}/{index:06d}"
-        return ImageRecord(index, name, None, self.size, self.size, objects)
-
-    def pixels(self, index: int) -> Pixels:
-        return _pixels(self.size, self._seeds(index))
-
-    def _seeds(self, index: int) -> Seeds:
-        if not 0 <= index < len(self):
-            raise IndexError(f"scene {index} of {len(self)}")
-        return self.seed, split_number(self.split), index
-
-
-# A mosaic asks for the same scenes again, and so does whoever counts objects.
-@lru_cache(maxsize=4096)
-def _objects(size: int, seeds: Seeds) -> Objects:
-    return _make_scene(size, seeds, None).objects()
-
-
-@lru_cache(maxsize=8)
-def _pixels(size: int, seeds: Seeds) -> Pixels:
-    brush = np.random.default_rng((*seeds, 1))
-    return _make_scene(size, seeds, brush).finished(brush)
-
-
-def _make_scene(size: int, seeds: Seeds, brush: Generator | None) -> Scene:
-    """A scene: where everything is comes from the seeds, what it looks like from the brush."""
-    rng = np.random.default_rng(seeds)
-    scene = make_ground(brush, size, size)
-    wanted = 0 if rng.integers(EMPTY) == 0 else int(rng.integers(1, MOST_OBJECTS + 1))
-    for _ in range(wanted):
-        kind = int(rng.integers(len(OUTLINES)))
-        for _ in range(TRIES):
-            if _put_shape(rng, brush or rng, scene, kind):
-                break
-    put_line(rng, scene)
-    return scene
+    @staticmethod
+    def make(size: int, seeds: Seeds, brush: Generator | None) -> Scene:
+        rng = np.random.default_rng(seeds)
+        scene = make_ground(brush, size, size)
+        wanted = 0 if rng.integers(EMPTY) == 0 else int(rng.integers(1, MOST_OBJECTS + 1))
+        for _ in range(wanted):
+            kind = int(rng.integers(len(OUTLINES)))
+            for _ in range(TRIES):
+                if _put_shape(rng, brush or rng, scene, kind):
+                    break
+        put_line(rng, scene)
+        return scene
 
 
 def _put_shape(rng: Generator, brush: Generator, scene: Scene, kind: int) -> bool:
