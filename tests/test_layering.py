@@ -50,7 +50,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "networkx": ("ir",),
     "graphviz": ("render",),
     "yaml": ("spec",),
-    "pydantic": ("spec",),
+    "pydantic": ("spec", "train"),
     "pydantic_core": ("spec",),
     "typer": ("cli",),
     "rich": ("cli",),

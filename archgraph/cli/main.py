@@ -35,6 +35,7 @@ from archgraph.cli import (
     predict,
     schema,
     show,
+    train,
     variants,
 )
 from archgraph.cli.output import print_diagnostics, write
@@ -71,6 +72,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "variants": variants,
     "draw": draw,
     "emit": emit,
+    "train": train,
     "eval": evaluate,
     "import-weights": import_weights,
     "export-weights": export_weights,

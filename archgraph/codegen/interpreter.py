@@ -1,11 +1,11 @@
-"""Runs a graph node by node from the table of forms: the oracle of the tests.
+"""Runs a graph node by node from the table of forms: the oracle of the tests, and a magnifier.
 
 No structure, no sharing of code with the printer beyond the forms themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from archgraph.codegen import prelude
 from archgraph.codegen.forms import form_of, literals
 from archgraph.codegen.snippets import ADDED
-from archgraph.ir import FeatureType, Graph, verify
+from archgraph.ir import FeatureType, Graph, Node, verify
 from archgraph.ir.pyramid import Input
 
 
@@ -46,8 +46,15 @@ class Interpreter(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """The graph's outputs for its inputs, both in the graph's order."""
-        inputs = (node.name for node in self.graph.graph_inputs)
-        values = dict(zip(inputs, features, strict=True))
+        values = {node.name: value for node, value in self.values(features)}
+        return [values[name] for name in self.graph.outputs.values()]
+
+    def values(self, features: Sequence[Tensor]) -> Iterator[tuple[Node, Tensor]]:
+        """Every node with its value, in the order in which they are computed, inputs first."""
+        values: dict[str, Tensor] = {}
+        for node, feature in zip(self.graph.graph_inputs, features, strict=True):
+            values[node.name] = feature
+            yield node, feature
         for node in self.nodes:
             if node.name in values:
                 continue
@@ -62,7 +69,7 @@ class Interpreter(nn.Module):
             value = self._evaluate(form.call(operands, literals(form)), names)
             assert isinstance(value, Tensor)
             values[node.name] = value
-        return [values[name] for name in self.graph.outputs.values()]
+            yield node, value
 
     def _evaluate(self, text: str, names: Mapping[str, object]) -> object:
         # The text comes from the table of forms and holds checked numbers only.

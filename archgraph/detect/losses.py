@@ -91,7 +91,7 @@ def detection_loss(
     settings: LossSettings | None = None,
     normalizer: Tensor | None = None,
 ) -> Loss:
-    """The loss of a batch, in float32 whatever the predictions are.
+    """The loss of a batch, in float32 also where the predictions are of less precision.
 
     Args:
         class_logits: shape (B, N, classes), `flat` of the maps of a detector.
@@ -103,9 +103,10 @@ def detection_loss(
             and one.
     """
     settings = settings or LossSettings()
-    logits, deltas = class_logits.float(), deltas_yxhw.float()
+    precision = torch.promote_types(class_logits.dtype, torch.float32)
+    logits, deltas = class_logits.to(precision), deltas_yxhw.to(precision)
     kinds = torch.stack([each.classes for each in targets])
-    wanted = torch.stack([each.deltas_yxhw for each in targets]).float()
+    wanted = torch.stack([each.deltas_yxhw for each in targets]).to(precision)
     if normalizer is None:
         normalizer = torch.stack([each.positives for each in targets]).sum().float() + 1
     hot = torch.zeros_like(logits)
@@ -116,7 +117,7 @@ def detection_loss(
     total = classes + settings.box_weight * boxes
     overlap = torch.zeros_like(total)
     if settings.overlap:
-        each = overlap_loss(deltas, wanted, anchors_xyxy.float(), settings.overlap)
+        each = overlap_loss(deltas, wanted, anchors_xyxy.to(precision), settings.overlap)
         overlap = each.sum() / (normalizer * 4)
         total = total + settings.overlap_weight * overlap
     return Loss(total, classes, boxes, overlap)

@@ -131,10 +131,15 @@ def make_detector(
     network = load_module(emit(graph))
     if weights is not None:
         load_weights(network, Network(graph, compiled.name), weights)
-    return Detector(network.to(_device(device)).eval(), settings, names, ids)
+    return Detector(network.to(check_device(device)).eval(), settings, names, ids)
 
 
-def _device(name: str) -> torch.device:
+def check_device(name: str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        DataError: E541, torch has no such device here.
+    """
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)

@@ -12,11 +12,11 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from archgraph.errors import Diagnostic, InputOutputError, WeightsError
 from archgraph.weights.failure import failed
@@ -109,6 +109,17 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         InputOutputError: E020, it cannot be written; it is unchanged.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which replaces another in one step once all of it is on the disk.
+
+    Raises:
+        InputOutputError: E020, it cannot be written; the other is unchanged.
+    """
     target = path.resolve()
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
@@ -116,7 +127,9 @@ def replace_file(path: Path, content: bytes) -> None:
             raise OSError("it is a folder or a device")
         try:
             with temporary.open("xb") as file:
-                file.write(content)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
             if target.exists():
                 temporary.chmod(target.stat().st_mode & 0o777)
             temporary.replace(target)

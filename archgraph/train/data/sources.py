@@ -14,7 +14,7 @@ from archgraph.train.data.folder import read_folder
 from archgraph.train.data.problems import Bad, failed, shown
 from archgraph.train.data.settle import Progress
 from archgraph.train.data.voc import Corners, read_voc
-from archgraph.train.data.yolo import find_yaml, read_yolo
+from archgraph.train.data.yolo import find_yaml, parts_of, read_yolo
 from archgraph.train.records import Dataset
 
 FORMATS = ("coco", "yolo", "voc", "folder")
@@ -68,6 +68,46 @@ def open_dataset(
     if part:
         raise failed("E500", f"'{source}' has no parts", f"write folder:{path / part}")
     return read_folder(path, source, bad=bad, progress=progress)
+
+
+def train_and_val(source: str) -> tuple[str, str]:
+    """The sources of the images to learn from and of those to evaluate on.
+
+    Args:
+        source: a dataset; where it has parts called so, these are meant.
+
+    Returns:
+        Two sources. The second is "" where the first has no such parts, or is one itself.
+
+    Raises:
+        DataError: E500, there is no such dataset.
+    """
+    kind, _, rest = source.partition(":")
+    if kind in MADE and not rest:
+        return f"{kind}:train", f"{kind}:val"
+    if kind not in FORMATS or not rest:
+        return source, ""
+    path, part = _path_and_part(source, rest)
+    parts = [] if part or (path.is_file() and kind == "coco") else _parts(kind, path)
+    train, val = (
+        next((each for each in parts if each.startswith(word)), "") for word in ("train", "val")
+    )
+    return (f"{source}:{train}", f"{source}:{val}") if train and val else (source, "")
+
+
+def _parts(kind: str, path: Path) -> list[str]:
+    """What the parts of a dataset are called."""
+    match kind:
+        case "coco":
+            return [name for name, _ in _coco_files(path)]
+        case "yolo":
+            return parts_of(find_yaml(path))
+        case "voc":
+            # The list of everything is called trainval.
+            names = (file.stem for file in (path / "ImageSets" / "Main").glob("*.txt"))
+            return sorted(name for name in names if name in ("train", "val"))
+        case _:
+            return []
 
 
 def _made(kind: str, part: str) -> Dataset:

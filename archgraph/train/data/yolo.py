@@ -136,6 +136,12 @@ def _root(file: Path, settings: Mapping[str, object]) -> Path:
     return root if os.path.isdir(root) else file.parent  # noqa: PTH112 - any name may come
 
 
+def parts_of(file: Path) -> list[str]:
+    """The parts that a yaml says. Raises DataError, E501, where it cannot be read."""
+    settings = _settings(file)
+    return [key for key in PARTS if settings.get(key) is not None]
+
+
 def _images(file: Path, settings: Mapping[str, object], root: Path, part: str) -> Iterator[str]:
     """The names of all images, relative to the root."""
     known = [key for key in PARTS if settings.get(key) is not None]

@@ -16,6 +16,7 @@ from archgraph.train.evaluate.evaluation import (
     Threshold,
 )
 from archgraph.train.evaluate.evaluators import check_evaluator
+from archgraph.train.evaluate.gather import Place, place
 from archgraph.train.evaluate.results_file import read_results, write_results
 from archgraph.train.evaluate.run import Detect, evaluate, evaluate_detections
 from archgraph.train.evaluate.tables import coco_rows
@@ -30,12 +31,14 @@ __all__ = [
     "Evaluation",
     "EvaluationSettings",
     "ImageResult",
+    "Place",
     "Threshold",
     "check_evaluator",
     "coco_rows",
     "evaluate",
     "evaluate_detections",
     "map_classes",
+    "place",
     "read_results",
     "write_results",
 ]

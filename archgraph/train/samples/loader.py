@@ -53,6 +53,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    def with_images(self, images: Tensor) -> Batch:
+        """The same objects on other tensors of the images."""
+        return replace(self, images=images)
+
     def to(self, device: torch.device | str) -> Batch:
         """The batch with its tensors there."""
         moved = [
@@ -106,6 +110,7 @@ def make_loader(
     most: int | None = None,
     drop_last: bool = False,
     share: Share | None = None,
+    skip: int = 0,
 ) -> Loader:
     """Batches of a data set, bit for bit the same for every number of workers.
 
@@ -127,8 +132,10 @@ def make_loader(
             references keep 100.
         drop_last: leave a last batch of fewer images out.
         share: which images are for this process; all if not given.
+        skip: so many batches are left out, to go on in the middle of an epoch.
     """
     order = order_of(len(dataset), shuffle=shuffle, seed=seed, epoch=epoch, share=share or Share())
+    order = order[skip * batch_size :]
     items = _Items(
         dataset, order, size, tuple(augment), seed, epoch, how, pixels, bad, crowds, most
     )
@@ -150,6 +157,7 @@ class Loader:
             num_workers=workers,
             drop_last=drop_last,
             collate_fn=collate,
+            worker_init_fn=_deaf,
             # Its own, or the loader would draw from torch's.
             generator=torch.Generator().manual_seed(0),
         )
@@ -181,6 +189,11 @@ class Loader:
             self.skipped += batch.skipped
             if len(batch):
                 yield batch
+
+
+def _deaf(_: int) -> None:
+    """A terminal interrupts every process of a command; what reads images ends with the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _iterator(loader: DataLoader[Any]) -> Iterator[Any]:

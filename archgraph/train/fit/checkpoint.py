@@ -1,0 +1,71 @@
+"""The state of a training on disk: whole, or as it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from archgraph.errors import DataError, Diagnostic, InputOutputError
+from archgraph.weights.files import replacing
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that the next step depends on.
+
+    Attributes:
+        trainer: what `Trainer.state` tells; it knows how many steps were made, from which follow
+            the place in the data, the learning rate and all that is random.
+        seconds: how long training took so far.
+    """
+
+    trainer: Mapping[str, Any]
+    seconds: float
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace a file in one step.
+
+    Raises:
+        InputOutputError: E020, it cannot be written, for one because the disk is full; the file
+            is as it was.
+    """
+    content = {
+        "version": VERSION,
+        "trainer": dict(checkpoint.trainer),
+        "seconds": checkpoint.seconds,
+    }
+    try:
+        with replacing(path) as file:
+            torch.save(content, file)
+    except RuntimeError as error:
+        # What torch makes of a disk that is full.
+        message = f"cannot write '{path}': {str(error).splitlines()[0]}"
+        raise InputOutputError(Diagnostic("E020", message)) from None
+
+
+def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
+    """What was written, its tensors there.
+
+    Raises:
+        InputOutputError: E001, there is no such file.
+        DataError: E555, it is damaged.
+    """
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']}, not {VERSION}")
+        return Checkpoint(content["trainer"], float(content["seconds"]))
+    except OSError as error:
+        message = f"cannot read '{path}': {error.strerror or error}"
+        raise InputOutputError(Diagnostic("E001", message)) from None
+    except Exception as error:  # a damaged pickle raises whatever its bytes lead to
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = f"'{path}' is damaged, or another program wrote it: {said}"
+        raise DataError(Diagnostic("E555", message)) from None

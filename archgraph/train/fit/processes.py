@@ -1,0 +1,134 @@
+"""Several processes that train one network: their group, sums over it, and norms that share.
+
+`torchrun` starts them; each reads which one it is from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as distributed
+from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.nn.functional import all_reduce as summed_with_gradient
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from archgraph.train.evaluate import Place, place
+
+T = TypeVar("T")
+# How long a process waits for the others: rank 0 may evaluate, or write to a slow disk.
+PATIENCE = timedelta(minutes=30)
+
+
+def restarts() -> int:
+    """How often torchrun has started this group again."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[Place]:
+    """The group of processes that torchrun started, and which of them this is; alone if it did not.
+
+    Addresses stand under the number of the restart: after a crash those of the dead processes
+    are still in the store, and a new process would try to reach them.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or distributed.is_initialized():
+        yield place()
+        return
+    store, rank, world = next(iter(rendezvous("env://", timeout=PATIENCE)))
+    own: Any = PrefixStore(f"start-{restarts()}", store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(
+        backend, store=own, rank=rank, world_size=world, timeout=PATIENCE
+    )
+    try:
+        yield place()
+        # Without it a process that is done may take the connections of others with it.
+        distributed.barrier()
+    finally:
+        distributed.destroy_process_group()
+
+
+def own_device(name: str) -> torch.device:
+    """The device of this process: of several on a machine each has a GPU of its own."""
+    device = torch.device(name)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return device
+
+
+def summed(tensor: Tensor) -> Tensor:
+    """The sum over all processes; without gradient."""
+    if place().count > 1:
+        tensor = tensor.clone()
+        distributed.all_reduce(tensor)
+    return tensor
+
+
+def told(value: T) -> T:
+    """What the first process says, in all of them."""
+    if place().count == 1:
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values)
+    return values[0]
+
+
+def with_shared_norms(network: nn.Module) -> nn.Module:
+    """Let the batch norms of a network take their statistics of all processes together."""
+    if place().count == 1:
+        return network
+    if any(each.is_cuda for each in network.parameters()):
+        whole: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return whole
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.BatchNorm2d:
+                setattr(module, name, SharedBatchNorm.like(child))
+    return network
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """Batch norm over the images of all processes, where torch's own knows GPUs only."""
+
+    @classmethod
+    def like(cls, norm: _BatchNorm) -> SharedBatchNorm:
+        """With the parameters and statistics of another one."""
+        made = cls(norm.num_features, norm.eps, norm.momentum, norm.affine)
+        made.weight, made.bias = norm.weight, norm.bias
+        made.running_mean, made.running_var = norm.running_mean, norm.running_var
+        made.num_batches_tracked = norm.num_batches_tracked
+        made.train(norm.training)
+        return made
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As torch's; shape (B, C, H, W)."""
+        if not self.training:
+            return super().forward(input)
+        axes = (0, 2, 3)
+        wide = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+        sizes = wide.new_tensor([wide.numel() / wide.shape[1]])
+        count = summed(sizes)
+        mean = summed_with_gradient(wide.sum(axes)) / count
+        apart = wide - mean[:, None, None]
+        variance = summed_with_gradient(apart.square().sum(axes)) / count
+        self._remember(mean.detach(), variance.detach(), count)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        whole = apart * scale[:, None, None] + self.bias[:, None, None]
+        normalized: Tensor = whole.to(input.dtype)
+        return normalized
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)

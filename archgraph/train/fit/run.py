@@ -1,0 +1,381 @@
+"""Train a detector: from a spec and data to a folder of a run, and on from there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from archgraph.codegen import GeneratedSource, emit, load_module
+from archgraph.codegen.load import import_program
+from archgraph.codegen.standalone import detector_settings
+from archgraph.compiler import Compilation, compile_spec
+from archgraph.errors import DataError, Diagnostic, SpecError
+from archgraph.spec import Arguments, ArgumentValue, Library
+from archgraph.train.data import Ids, open_dataset, train_and_val
+from archgraph.train.detector import Detector, check_device
+from archgraph.train.evaluate import Detect, map_classes, place
+from archgraph.train.fit.checkpoint import read_checkpoint
+from archgraph.train.fit.folder import (
+    BEST,
+    GRAPH,
+    LAST,
+    LAST_WEIGHTS,
+    MODEL,
+    SPEC,
+    Facts,
+    RunFolder,
+    graph_text,
+    versions,
+)
+from archgraph.train.fit.keeper import Keeper
+from archgraph.train.fit.loop import Loop, Outcome, make_plan
+from archgraph.train.fit.processes import own_device, process_group, told
+from archgraph.train.fit.settings import TrainSettings, checked
+from archgraph.train.fit.trainer import Trainer
+from archgraph.train.fit.watch import Watcher, Watchers
+from archgraph.train.records import Dataset
+from archgraph.weights import Network, load_weights
+
+# What a data set is recognised by: so many of its images are looked at, evenly spread.
+LOOKED_AT = 2000
+Opened = Callable[[str, Ids], Dataset]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained, on what.
+
+    Attributes:
+        reference: a name of the library, a file, or `file.yaml#name`.
+        data: a source of images to learn from, see `open_dataset`; where it has parts called
+            train and val and `val` is not given, the second is evaluated on.
+        val: a source of images to evaluate on; "" for none, or for a part of `data`.
+        arguments: values of parameters, as of `compile_spec`; `classes` is told by the data.
+        library: where names are looked up.
+        variant: the row of `variants` that is chosen, if any.
+        weights: a file to begin with; of another number of classes all but their layer is taken.
+        ids: how categories become classes, see `open_dataset`.
+    """
+
+    reference: str
+    data: str
+    val: str = ""
+    arguments: Arguments | None = None
+    library: Library | None = None
+    variant: str = ""
+    weights: Path | None = None
+    ids: Ids = "dense"
+
+
+def train(
+    job: Job,
+    settings: TrainSettings,
+    output: Path,
+    *,
+    device: str = "cpu",
+    watchers: Sequence[Watcher] = (),
+    opened: Opened | None = None,
+) -> Outcome:
+    """Train a detector.
+
+    Under torchrun all processes call this together. The first one writes the folder; where
+    torchrun has started them again after a crash, they go on with it.
+
+    Args:
+        job: what is trained, on what.
+        settings: how.
+        output: the folder of the run, which must not be there or be empty.
+        device: where it runs, as torch names it; a process takes the GPU of its number.
+        watchers: are told how it goes.
+        opened: opens a source with its way to number classes; `open_dataset` if not given.
+
+    Raises:
+        SpecError: every mistake of the spec.
+        CodegenError: E414, it is no detector.
+        WeightsError: the weights do not fit.
+        DataError: settings, data or classes cannot be used; E557, a loss is no number.
+        InputOutputError: the folder cannot be written.
+    """
+    settings = checked(settings)
+    check_device(device)
+    with process_group(own_device(device)):
+        if told((output / LAST).is_file() and _started_again()):
+            return _resume(output, settings, device, watchers, opened)
+        data, val = _sources(job)
+        open_ = opened or _open
+        train_set = open_(data, job.ids)
+        val_set = open_(val, job.ids) if val else None
+        compiled = _compiled(job, train_set)
+        graph = compiled.operators.graph
+        source = emit(graph)
+        facts = _facts(job, compiled, source, settings, train_set, (data, val))
+        if place().rank == 0:
+            texts = {
+                SPEC: _spec_text(job),
+                GRAPH: graph_text(graph),
+                MODEL: source.text,
+            }
+            RunFolder.make(output, facts, settings, texts)
+        told(None)  # until the folder is there
+        torch.manual_seed(settings.seed)
+        network = load_module(source)
+        notes: Sequence[str] = ()
+        if job.weights is not None:
+            notes = load_weights(network, Network(graph, compiled.name), job.weights).notes
+        loop = _loop(
+            RunFolder(output),
+            settings,
+            network,
+            load_module(source),
+            device,
+            watchers,
+            (train_set, val_set),
+        )
+        for each in notes:
+            loop.watcher.noted(f"note: {each}")
+        return loop.run()
+
+
+def resume(
+    output: Path,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    watchers: Sequence[Watcher] = (),
+    opened: Opened | None = None,
+) -> Outcome:
+    """Go on with a run where it stopped, however it stopped.
+
+    On the same machine with as many processes its weights become those of a run that was never
+    stopped.
+
+    Args:
+        output: the folder of the run.
+        device: as of `train`.
+        workers: processes that read images, if not as before; this changes no number.
+        watchers: as of `train`.
+        opened: as of `train`.
+
+    Raises:
+        DataError: E555, a file of the run is damaged; E558, the data is not what it was.
+        InputOutputError: there is no such run.
+    """
+    check_device(device)
+    settings = RunFolder(output).settings
+    if workers is not None:
+        settings = checked(replace(settings, workers=workers))
+    with process_group(own_device(device)):
+        return _resume(output, settings, device, watchers, opened)
+
+
+def _resume(
+    output: Path,
+    settings: TrainSettings,
+    device: str,
+    watchers: Sequence[Watcher],
+    opened: Opened | None,
+) -> Outcome:
+    folder = RunFolder(output)
+    facts = folder.facts
+    open_ = opened or _open
+    train_set = open_(facts.train, facts.ids)
+    if digest(train_set) != facts.train_digest:
+        message = f"'{facts.train}' is not what it was when '{output}' began"
+        hint = "bring back its images and annotations, or begin a new run with --weights"
+        raise DataError(Diagnostic("E558", message, None, hint))
+    val_set = open_(facts.val, facts.ids) if facts.val else None
+    torch.manual_seed(settings.seed)
+    networks = _network(folder), _network(folder)
+    return _loop(
+        folder, settings, *networks, device, watchers, (train_set, val_set), going_on=True
+    ).run()
+
+
+def _loop(
+    folder: RunFolder,
+    settings: TrainSettings,
+    network: nn.Module,
+    average: nn.Module,
+    device: str,
+    watchers: Sequence[Watcher],
+    data: tuple[Dataset, Dataset | None],
+    *,
+    going_on: bool = False,
+) -> Loop:
+    """All that a training needs, put together."""
+    if settings.deterministic:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    where, facts = own_device(device), folder.facts
+    train_set, val_set = data
+    plan = make_plan(train_set, val_set, settings)
+    trainer = Trainer(
+        network.to(where),
+        average.to(where) if settings.ema else None,
+        facts.detector,
+        settings,
+    )
+    seconds = 0.0
+    if going_on and (folder.path / LAST).is_file():
+        checkpoint = read_checkpoint(folder.path / LAST, where)
+        try:
+            trainer.load_state(checkpoint.trainer)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise folder.damaged(LAST, error) from None
+        seconds = checkpoint.seconds
+    elif going_on and facts.weights:
+        # It stopped before its first state was written.
+        load_weights(network, folder.network, facts.weights)
+        trainer.begin_again()
+    watcher = Watchers(watchers if place().rank == 0 else ())
+    detector = Detector(
+        trainer.average, facts.detector, facts.class_names, facts.category_ids, settings.resize
+    )
+    detect: Detect = detector.detect
+    if val_set is not None:
+        classes = map_classes(facts.class_names, val_set.class_names)
+        detect = classes.applied(detector.detect)
+        if classes.note:
+            watcher.noted(f"note: {classes.note}")
+    keeper = Keeper(folder, trainer.steps, watcher.noted)
+    return Loop(trainer, plan, detector, detect, keeper, watcher, seconds=seconds)
+
+
+def load_detector(
+    path: Path, *, weights: str = "best", device: str = "cpu", **changes: Any
+) -> Detector:
+    """The detector of a run.
+
+    Args:
+        path: the folder of the run.
+        weights: `best` or `last`; where there is no best one, the last.
+        device: where it runs.
+        **changes: fields of `DetectorSettings` to replace, such as `postprocess`.
+
+    Raises:
+        InputOutputError: E001, there is no such run, or it has no weights yet.
+        DataError: E555, a file of it is damaged.
+        WeightsError: its weights are damaged.
+    """
+    check_device(device)
+    folder = RunFolder(path)
+    facts = folder.facts
+    best = path / BEST
+    file = best if weights == "best" and best.is_file() else path / LAST_WEIGHTS
+    network = _network(folder)
+    load_weights(network, folder.network, file)
+    settings = replace(facts.detector, **changes)
+    return Detector(
+        network.to(device).eval(),
+        settings,
+        facts.class_names,
+        facts.category_ids,
+        folder.settings.resize,
+    )
+
+
+def digest(dataset: Dataset) -> str:
+    """What a data set is recognised by: its classes, and what it says of its images."""
+    count = len(dataset)
+    found = hashlib.sha256(repr((list(dataset.class_names), count)).encode())
+    step = max(1, count // LOOKED_AT)
+    for index in range(0, count, step):
+        record = dataset.record(index)
+        objects = record.objects
+        found.update(repr((record.image_id, record.name, record.width, record.height)).encode())
+        found.update(objects.boxes_xyxy.tobytes() + objects.classes.tobytes())
+    return found.hexdigest()
+
+
+def _open(source: str, ids: Ids) -> Dataset:
+    return open_dataset(source, ids=ids)
+
+
+def _started_again() -> bool:
+    from archgraph.train.fit.processes import restarts
+
+    return restarts() > 0
+
+
+def _sources(job: Job) -> tuple[str, str]:
+    if job.val:
+        return job.data, job.val
+    return train_and_val(job.data)
+
+
+def _compiled(job: Job, data: Dataset) -> Compilation:
+    """The detector, for as many classes as the data has."""
+    count = len(data.class_names)
+    arguments = dict(job.arguments or {})
+    given = arguments.get("classes")
+    compile_ = partial(compile_spec, library=job.library or Library(), variant=job.variant)
+    if given is None:
+        try:
+            return compile_(job.reference, {**arguments, "classes": ArgumentValue(count)})
+        except SpecError as error:
+            # A spec without such a parameter has its number of classes written down.
+            if not any("classes" in each.message for each in error.diagnostics):
+                raise
+    return compile_(job.reference, arguments)
+
+
+def _facts(
+    job: Job,
+    compiled: Compilation,
+    source: GeneratedSource,
+    settings: TrainSettings,
+    data: Dataset,
+    sources: tuple[str, str],
+) -> Facts:
+    detector = detector_settings(compiled.operators.graph)
+    if detector.classes != len(data.class_names):
+        message = (
+            f"'{compiled.name}' tells {detector.classes} classes apart, and {data.name} has "
+            f"{len(data.class_names)}"
+        )
+        hint = f"set classes={len(data.class_names)}"
+        raise DataError(Diagnostic("E540", message, None, hint))
+    size = settings.image_size
+    return Facts(
+        compiled.name,
+        " ".join([job.reference, *([job.variant] if job.variant else [])]),
+        source.class_name,
+        *sources,
+        job.ids,
+        digest(data),
+        tuple(data.class_names),
+        tuple(data.category_ids),
+        (size, size) if size else detector.image_size,
+        detector.anchors,
+        detector.classes,
+        detector.pixels,
+        str(job.weights) if job.weights else "",
+        versions(),
+    )
+
+
+def _spec_text(job: Job) -> str:
+    """The file of the spec, with what was asked of it."""
+    library = job.library or Library()
+    file, _ = library.open(job.reference)
+    said: Mapping[str, ArgumentValue] = job.arguments or {}
+    asked = [job.reference, *([f"--variant {job.variant}"] if job.variant else [])]
+    asked += [f"--set {key}={value.value}" for key, value in said.items()]
+    return f"# {' '.join(asked)}\n{file.path.read_text('utf-8')}"
+
+
+def _network(folder: RunFolder) -> nn.Module:
+    """The network as the run has it, whatever archgraph would print today."""
+    name = folder.facts.class_name
+    try:
+        program = import_program(folder.source, name, {})
+        network: nn.Module = getattr(program.module, name)()
+    except Exception as error:  # a file of Python that was changed raises anything
+        raise folder.damaged(MODEL, error) from None
+    return network
