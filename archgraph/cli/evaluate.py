@@ -22,6 +22,7 @@ from archgraph.cli.options import (
     check_output,
     make_library,
     parse_settings,
+    refuse_with_run,
 )
 from archgraph.cli.output import (
     count,
@@ -38,6 +39,7 @@ from archgraph.errors import Diagnostic, InputOutputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from archgraph.train.detector import Detector
     from archgraph.train.evaluate import Detect, Evaluation, EvaluationSettings
     from archgraph.train.records import Dataset
 
@@ -45,6 +47,7 @@ EXAMPLES = """
 [bold]Examples[/]
   archgraph eval d.yaml --weights d.safetensors --data coco:photos
   archgraph eval d.yaml --weights d.pth --data voc:set --report eval.html
+  archgraph eval runs/d0
   archgraph eval --from results.json --data coco:photos
 """
 FIGURES = ("AP", "AP50", "AP75", "small", "medium", "large", "AR", "score", "F1")
@@ -54,8 +57,8 @@ def evaluate(
     spec: Annotated[
         str,
         typer.Argument(
-            metavar="SPEC",
-            help="The detector, as of 'emit'; none with --from.",
+            metavar="SPEC|RUN",
+            help="The detector, as of 'emit', or the folder of a run; none with --from.",
             show_default=False,
         ),
     ] = "",
@@ -71,7 +74,8 @@ def evaluate(
         typer.Option(
             "--data",
             metavar="SOURCE",
-            help="Annotated images: coco:DIR, yolo:DIR, voc:DIR or shapes.",
+            help="Annotated images: coco:DIR, yolo:DIR, voc:DIR or shapes. \\[default: those that "
+            "a run was evaluated on]",
             show_default=False,
         ),
     ] = "",
@@ -131,6 +135,9 @@ def evaluate(
 
     The numbers are those of pycocotools, whichever evaluator computes them.
     """
+    run_folder = Path(spec) if spec and _is_run(spec) else None
+    if run_folder is not None:
+        data = data or _data_of(run_folder)
     _check_usage(spec, weights, data, results_from, results)
     for path, suffix, what in ((report, ".html", "a report"), (results, ".json", "results")):
         if path is not None:
@@ -146,7 +153,10 @@ def evaluate(
         found = _of_results(dataset, results_from, limit, evaluator, chosen)
         run: Mapping[str, str] = {"results": str(results_from)}
     else:
-        detect, run = _detector(spec, settings, variant, search, weights, device, dataset)
+        if run_folder is not None:
+            detect, run = _of_run(run_folder, settings, variant, weights, device, dataset)
+        else:
+            detect, run = _detector(spec, settings, variant, search, weights, device, dataset)
         plan = _Plan(batch_size, workers, limit, bad, results)
         found = _of_detector(detect, dataset, plan, run, evaluator, chosen)
     if as_json:
@@ -241,7 +251,6 @@ def _detector(
     arguments = parse_settings(settings)
     with progress(f"compiling {spec}"):
         from archgraph.train.detector import make_detector
-        from archgraph.train.evaluate import map_classes
 
         detector = make_detector(
             spec,
@@ -251,19 +260,64 @@ def _detector(
             weights=weights,
             device=device,
         )
-    classes = map_classes(detector.class_names, dataset.class_names)
-    if classes.note:
-        note(f"note: {classes.note}")
     if weights is None:
         note("note: without --weights the detector has its initial weights, which find nothing")
     run = {"model": " ".join([spec, *([variant] if variant else [])])}
     if settings:
         run["set"] = " ".join(sorted(settings))
     if weights is not None:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        run["weights"] = f"{weights} (sha256 {digest[:16]})"
-    return classes.applied(detector.detect), run
+        run["weights"] = _identified(weights)
+    return _mapped(detector, dataset), run
+
+
+def _is_run(spec: str) -> bool:
+    from archgraph.train.fit.folder import is_run
+
+    return is_run(spec)
+
+
+def _data_of(folder: Path) -> str:
+    from archgraph.train.fit import RunFolder
+
+    return RunFolder(folder).facts.val
+
+
+def _of_run(
+    folder: Path,
+    settings: Sequence[str] | None,
+    variant: str,
+    weights: Path | None,
+    device: str,
+    dataset: Dataset,
+) -> tuple[Detect, Mapping[str, str]]:
+    """The detector of a run, and which weights it has.
+
+    Raises:
+        UsageError: E125, something about a spec is said besides.
+    """
+    refuse_with_run(settings, variant)
+    with progress(f"loading {folder}"):
+        from archgraph.train.fit import RunFolder, load_detector
+
+        file = weights or RunFolder(folder).weights
+        detector = load_detector(folder, weights=file, device=device)
+    return _mapped(detector, dataset), {"model": str(folder), "weights": _identified(file)}
+
+
+def _mapped(detector: Detector, dataset: Dataset) -> Detect:
+    """A detector that tells classes as the set does."""
+    from archgraph.train.evaluate import map_classes
+
+    classes = map_classes(detector.class_names, dataset.class_names)
+    if classes.note:
+        note(f"note: {classes.note}")
+    return classes.applied(detector.detect)
+
+
+def _identified(weights: Path) -> str:
+    with weights.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{weights} (sha256 {digest[:16]})"
 
 
 def _of_detector(

@@ -105,6 +105,21 @@ def parse_settings(texts: Sequence[str] | None) -> Arguments:
     return arguments
 
 
+def refuse_with_run(
+    settings: Sequence[str] | None, variant: str, search: Sequence[Path] | None = None
+) -> None:
+    """Refuse options about a spec where the folder of a run says it all.
+
+    Raises:
+        UsageError: E125.
+    """
+    said = {"--set": settings, "--variant": variant, "--search": search}
+    given = next((name for name, value in said.items() if value), "")
+    if given:
+        message = f"the folder of a run says what its detector is; '{given}' is about a spec"
+        raise UsageError(Diagnostic("E125", message, None, "leave it out"))
+
+
 def given_size(text: str) -> ImageSize | None:
     """What `--image-size` says; None where it is not given.
 

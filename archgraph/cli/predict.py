@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archgraph.cli.options import (
+    SPEC_HELP,
     DeviceOption,
     NamesOption,
     SearchOption,
     SetOption,
-    SpecArgument,
     VariantOption,
     make_library,
     parse_settings,
     read_names,
+    refuse_with_run,
 )
 from archgraph.cli.output import count, note, print_diagnostics, progress, progress_bar
 
@@ -28,13 +29,19 @@ EXAMPLES = """
 [bold]Examples[/]
   archgraph predict efficientdet --variant d0 photos/ -o drawn/
   archgraph predict d.yaml --weights d.safetensors photos/ --min-score 0.5
+  archgraph predict runs/d0 photos/
   archgraph predict efficientdet --variant d0 --names names.txt 1.jpg
 """
 Method = Literal["hard", "gaussian", "linear"]
 
 
 def predict(
-    spec: SpecArgument,
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC|RUN", help=f"{SPEC_HELP} Or the folder of a run.", show_default=False
+        ),
+    ],
     photographs: Annotated[
         list[str],
         typer.Argument(
@@ -86,20 +93,26 @@ def predict(
         from archgraph.detect import PostprocessSettings
         from archgraph.train import predict as train
         from archgraph.train.detector import make_detector
+        from archgraph.train.fit import is_run, load_detector
 
         chosen = PostprocessSettings(method=method, threshold=threshold, least=least, most=most)
         found = train.find_photographs(photographs, sys.stdin if "-" in photographs else ())
-        detector = make_detector(
-            spec,
-            arguments=arguments,
-            library=library,
-            variant=variant,
-            weights=weights,
-            class_names=called,
-            postprocess=chosen,
-            device=device,
-        )
-    if weights is None:
+        trained = is_run(spec)
+        if trained:
+            refuse_with_run(settings, variant, search)
+            detector = load_detector(Path(spec), weights=weights, postprocess=chosen, device=device)
+        else:
+            detector = make_detector(
+                spec,
+                arguments=arguments,
+                library=library,
+                variant=variant,
+                weights=weights,
+                class_names=called,
+                postprocess=chosen,
+                device=device,
+            )
+    if weights is None and not trained:
         note("no --weights: the detector has learned nothing, its boxes mean nothing")
     entries: list[dict[str, object]] = []
     done = 0

@@ -93,6 +93,11 @@ def versions() -> Mapping[str, str]:
     }
 
 
+def is_run(path: str | Path) -> bool:
+    """Whether something is the folder of a run, and no name of a spec."""
+    return (Path(path) / RUN).is_file()
+
+
 class RunFolder:
     """A folder of a run that is there; `make` makes one.
 
@@ -102,7 +107,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not (path / RUN).is_file():
+        if not is_run(path):
             what = "is no folder of a run" if path.is_dir() else "is not there"
             message = f"cannot read '{path}': it {what}"
             hint = f"a run has a file '{RUN}', which `archgraph train -o DIR` writes"
@@ -183,6 +188,12 @@ class RunFolder:
     def network(self) -> Network:
         """What weights of this run are for."""
         return Network(self.graph, self.facts.name)
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights to use: of the best evaluation, else the last ones."""
+        best = self.path / BEST
+        return best if best.is_file() else self.path / LAST_WEIGHTS
 
     @property
     def source(self) -> str:

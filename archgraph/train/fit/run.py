@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ from archgraph.codegen import GeneratedSource, emit, load_module
 from archgraph.codegen.load import import_program
 from archgraph.codegen.standalone import detector_settings
 from archgraph.compiler import Compilation, compile_spec
+from archgraph.detect import PostprocessSettings
 from archgraph.errors import DataError, Diagnostic, SpecError
 from archgraph.spec import Arguments, ArgumentValue, Library
 from archgraph.train.data import Ids, open_dataset, train_and_val
@@ -23,10 +23,8 @@ from archgraph.train.detector import Detector, check_device
 from archgraph.train.evaluate import Detect, map_classes, place
 from archgraph.train.fit.checkpoint import read_checkpoint
 from archgraph.train.fit.folder import (
-    BEST,
     GRAPH,
     LAST,
-    LAST_WEIGHTS,
     MODEL,
     SPEC,
     Facts,
@@ -248,15 +246,20 @@ def _loop(
 
 
 def load_detector(
-    path: Path, *, weights: str = "best", device: str = "cpu", **changes: Any
+    path: Path,
+    *,
+    weights: Path | None = None,
+    postprocess: PostprocessSettings | None = None,
+    device: str = "cpu",
 ) -> Detector:
     """The detector of a run.
 
     Args:
         path: the folder of the run.
-        weights: `best` or `last`; where there is no best one, the last.
+        weights: a file; if not given those of the best evaluation, or the last ones where there
+            was none.
+        postprocess: how predictions are thinned out.
         device: where it runs.
-        **changes: fields of `DetectorSettings` to replace, such as `postprocess`.
 
     Raises:
         InputOutputError: E001, there is no such run, or it has no weights yet.
@@ -266,14 +269,12 @@ def load_detector(
     check_device(device)
     folder = RunFolder(path)
     facts = folder.facts
-    best = path / BEST
-    file = best if weights == "best" and best.is_file() else path / LAST_WEIGHTS
     network = _network(folder)
-    load_weights(network, folder.network, file)
-    settings = replace(facts.detector, **changes)
+    load_weights(network, folder.network, weights or folder.weights)
+    settings = facts.detector
     return Detector(
         network.to(device).eval(),
-        settings,
+        replace(settings, postprocess=postprocess) if postprocess else settings,
         facts.class_names,
         facts.category_ids,
         folder.settings.resize,
