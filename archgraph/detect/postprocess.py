@@ -130,7 +130,7 @@ def _image(
             able = scores > settings.least
             boxes, scores, classes = boxes[able], scores[able], classes[able]
             groups = None if settings.agnostic else classes
-        kept = nms(boxes, scores, settings.threshold, groups)[: settings.most]
+        kept = nms(boxes, scores, settings.threshold, groups, settings.most)
         scores = scores[kept]
     else:
         least = 0.001 if settings.least is None else settings.least

@@ -13,12 +13,16 @@ from torch import Tensor
 from archgraph.detect.boxes import iou_matrix
 
 Method = Literal["gaussian", "linear", "hard"]
-# Pairs that are compared at once.
-MAX_PAIRS = 4_000_000
+# So many boxes are settled at once.
+BLOCK = 512
 
 
 def nms(
-    boxes_xyxy: Tensor, scores: Tensor, threshold: float = 0.5, classes: Tensor | None = None
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    threshold: float = 0.5,
+    classes: Tensor | None = None,
+    most: int | None = None,
 ) -> Tensor:
     """Drop every box that overlaps a better one that stays.
 
@@ -27,6 +31,7 @@ def nms(
         scores: shape (N,); of equal ones the first counts as better.
         threshold: boxes that overlap more (intersection over union) tell of one object.
         classes: shape (N,); only boxes of one class drop one another. All if not given.
+        most: how many stay at most, the best ones; all if not given.
 
     Returns:
         The indices that stay, best first; shape (K,), int64.
@@ -34,8 +39,11 @@ def nms(
     order = scores.argsort(descending=True, stable=True)
     boxes = boxes_xyxy[order].float()
     kinds = None if classes is None else classes[order]
+    if most is not None and _torchvision_nms() is None:
+        # The worse ones need not be looked at.
+        return order[_stays(boxes, threshold, kinds, most)]
     kept = [ranks[_stays(boxes[ranks], threshold)] for ranks in _groups(kinds, order)]
-    return order[torch.cat(kept).sort().values] if kept else order
+    return order[torch.cat(kept).sort().values[:most]] if kept else order
 
 
 def _groups(kinds: Tensor | None, order: Tensor) -> list[Tensor]:
@@ -57,32 +65,44 @@ def _torchvision_nms() -> Callable[[Tensor, Tensor, float], Tensor] | None:
     return found
 
 
-def _stays(boxes: Tensor, threshold: float) -> Tensor:
-    """Which of these boxes, best first, no better one drops: their places, ascending."""
+def _stays(
+    boxes: Tensor, threshold: float, kinds: Tensor | None = None, most: int | None = None
+) -> Tensor:
+    """Which of these boxes, best first, no better one of its kind drops: their places, ascending.
+
+    Kinds and a limit are for where torchvision does not work.
+    """
     places = torch.arange(len(boxes), device=boxes.device)
     faster = _torchvision_nms()
     if faster is not None:
         # In the precision of the boxes, in which ours compares; torchvision compares in double.
         limit = float(torch.tensor(threshold, dtype=torch.float32))
         return faster(boxes, (len(boxes) - places).float(), limit)
-    stays = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-    step = max(1, MAX_PAIRS // max(1, len(boxes)))
-    for start in range(0, len(boxes), step):
-        own = boxes[start : start + step]
-        end = start + len(own)
-        rivals = (iou_matrix(own, boxes[:end]) > threshold).tril(start - 1)
-        # Those before the block are settled; in it, whoever no settled rival drops waits for its
-        # rivals of the block, until nothing changes: at most as many rounds as rivals in a row.
-        free = ~(rivals[:, :start] & stays[:start]).any(1)
-        inside = rivals[:, start:]
+    kept = places[:0]
+    for own in places.split(BLOCK):
+        # Only boxes that stay drop others. Those before the block are settled; in it, whoever no
+        # settled rival drops waits for its rivals of the block, until nothing changes: at most as
+        # many rounds as rivals in a row.
+        free = ~_rivals(boxes, own, kept, threshold, kinds).any(1)
+        inside = _rivals(boxes, own, own, threshold, kinds).tril(-1)
         settled = free
         while True:
             again = free & ~(inside & settled).any(1)
             if torch.equal(again, settled):
                 break
             settled = again
-        stays[start:end] = settled
-    return places[stays]
+        kept = torch.cat([kept, own[settled]])
+        if most is not None and len(kept) >= most:
+            return kept[:most]
+    return kept
+
+
+def _rivals(
+    boxes: Tensor, own: Tensor, others: Tensor, threshold: float, kinds: Tensor | None
+) -> Tensor:
+    """Which boxes tell of the same object; shape (own, others)."""
+    over = iou_matrix(boxes[own], boxes[others]) > threshold
+    return over if kinds is None else over & (kinds[own][:, None] == kinds[others])
 
 
 def soft_nms(

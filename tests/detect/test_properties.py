@@ -139,6 +139,8 @@ def test_nms_is_the_naive_one(
     classes = torch.randint(kinds, (count,), generator=generator)
     found = nms(boxes, scores, threshold, classes).tolist()
     assert found == naive_nms(boxes, scores, threshold, classes)
+    for most in (1, 3, count + 1):
+        assert nms(boxes, scores, threshold, classes, most).tolist() == found[:most]
 
 
 def test_nms_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +149,7 @@ def test_nms_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.rand(200, generator=torch.Generator().manual_seed(4)),
     )
     whole = nms(boxes, scores, 0.3).tolist()
-    monkeypatch.setattr("archgraph.detect.suppression.MAX_PAIRS", 1_000)
+    monkeypatch.setattr("archgraph.detect.suppression.BLOCK", 16)
     assert nms(boxes, scores, 0.3).tolist() == whole
     assert len(whole) < 200
 
