@@ -51,14 +51,19 @@ def make_report(
     """
     page = Page(title)
     _summary(page, evaluation)
-    _numbers(page, evaluation)
-    _classes(page, evaluation)
-    _curves(page, evaluation)
-    _confusion(page, evaluation)
+    add_numbers(page, evaluation)
     _mistakes(page, evaluation)
     _worst(page, evaluation, dataset)
     _facts(page, evaluation, facts or {})
     return page
+
+
+def add_numbers(page: Page, evaluation: Evaluation) -> None:
+    """All of an evaluation that needs no images."""
+    _numbers(page, evaluation)
+    _classes(page, evaluation)
+    _curves(page, evaluation)
+    _confusion(page, evaluation)
 
 
 def _summary(page: Page, evaluation: Evaluation) -> None:
@@ -220,10 +225,11 @@ def _worst(page: Page, evaluation: Evaluation, dataset: Dataset) -> None:
             page.text(f"{image.name}: {error.diagnostics[0].message}")
             continue
         record = dataset.record(places[image.image_id])
-        page.image(_side_by_side(evaluation, record, pixels), _said(image))
+        page.image(side_by_side(evaluation, record, pixels), _said(image))
 
 
-def _side_by_side(evaluation: Evaluation, record: ImageRecord, pixels: Pixels) -> Pixels:
+def side_by_side(evaluation: Evaluation, record: ImageRecord, pixels: Pixels) -> Pixels:
+    """What stands on an image beside what was found on it."""
     names = [one.name for one in evaluation.classes]
     small, scale = shrunk(pixels, IMAGE_SIDE)
     objects = record.objects

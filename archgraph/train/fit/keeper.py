@@ -13,10 +13,14 @@ from archgraph.errors import InputOutputError
 from archgraph.ir import Graph, fingerprint
 from archgraph.train.evaluate import Evaluation, place
 from archgraph.train.fit.checkpoint import Checkpoint, write_checkpoint
-from archgraph.train.fit.folder import BEST, LAST, LAST_WEIGHTS, METRICS, RunFolder
+from archgraph.train.fit.folder import BEST, LAST, LAST_WEIGHTS, METRICS, SAMPLES, RunFolder
 from archgraph.train.fit.metrics import Metrics
+from archgraph.train.fit.pictures import LEARNED, write_found, write_learned
+from archgraph.train.fit.report import write_run_report
 from archgraph.train.fit.trainer import Losses, Trainer
 from archgraph.train.fit.watch import Progress
+from archgraph.train.records import Dataset
+from archgraph.train.samples.loader import Batch
 from archgraph.weights.files import write_safetensors
 
 
@@ -58,9 +62,13 @@ class Keeper:
         for each in fields(Losses):
             self._sums[each.name] = self._sums.get(each.name, 0.0) + getattr(losses, each.name)
         self._counted += 1
-        if progress.step % self.folder.settings.log_steps == 0 or progress.step == progress.steps:
+        if progress.step % self.folder.settings.log_steps == 0:
+            self.summarize(progress)
+
+    def summarize(self, progress: Progress) -> None:
+        """Write a line about the steps since the last one, if there were any."""
+        if self._counted:
             means = {name: value / self._counted for name, value in self._sums.items()}
-            means["rate"] = losses.rate
             self._add({"kind": "train", **_place(progress), **means, **_speed(progress)})
             self._sums, self._counted = {}, 0
 
@@ -110,6 +118,24 @@ class Keeper:
         else:
             self._saved_step = trainer.steps
         self._saved_at = self._clock()
+
+    def show_learned(self, batch: Batch) -> None:
+        """Draw what is learned from, once."""
+        path = self.folder.path / SAMPLES
+        if self._first and not (path / LEARNED).exists():
+            facts = self.folder.facts
+            names = tuple(facts.class_names)
+            self._try(lambda: write_learned(path, batch, facts.pixels, names))
+
+    def show(self, dataset: Dataset, found: Evaluation) -> None:
+        """Draw what an evaluation has found, and write the report."""
+        self._try(lambda: write_found(self.folder.path / SAMPLES, dataset, found))
+        self.report(found)
+
+    def report(self, last: Evaluation | None) -> None:
+        """Write the report of the run."""
+        if self._first:
+            self._try(lambda: write_run_report(self.folder, last))
 
     def _write_weights(
         self, network: nn.Module, name: str, step: int, numbers: Mapping[str, float | None]

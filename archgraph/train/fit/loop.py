@@ -186,6 +186,8 @@ class Loop:
                 else:
                     self.keeper.save_now_and_then(self.trainer, self.seconds)
         self.keeper.save(self.trainer, self.seconds, must=True)
+        self.keeper.summarize(self._progress())
+        self.keeper.report(last)
         return Outcome(
             self.trainer.steps, self.seconds, self.keeper.best, last, interrupted=not ended
         )
@@ -205,6 +207,8 @@ class Loop:
     def _step(self, batches: Iterator[Sequence[Batch]], rate: float, start: float) -> None:
         before = self.clock()
         parts = next(batches)
+        if not self._late:
+            self.keeper.show_learned(parts[0])
         waited = self.clock() - before
         try:
             losses = self.trainer.step(parts, rate)
@@ -254,6 +258,7 @@ class Loop:
         if first:
             progress = self._progress()
             best = self.keeper.record(self.trainer, progress, found)
+            self.keeper.show(self.plan.val, found)
             self.watcher.evaluated(progress, found, best=best)
         return found
 
