@@ -115,7 +115,13 @@ class RunFolder:
 
     @classmethod
     def make(
-        cls, path: Path, facts: Facts, settings: TrainSettings, texts: Mapping[str, str]
+        cls,
+        path: Path,
+        facts: Facts,
+        settings: TrainSettings,
+        texts: Mapping[str, str],
+        *,
+        again: bool = False,
     ) -> RunFolder:
         """Make the folder and write what is known before the first step.
 
@@ -124,6 +130,7 @@ class RunFolder:
             facts: what the run is about.
             settings: how it is trained.
             texts: further files.
+            again: a process that was killed may have begun to write.
 
         Raises:
             InputOutputError: E020, it cannot be written, or holds something.
@@ -135,7 +142,7 @@ class RunFolder:
         except OSError as error:
             message = f"cannot make the folder '{path}': {error.strerror or error}"
             raise InputOutputError(Diagnostic("E020", message)) from None
-        if holds is not None:
+        if holds is not None and not again:
             hint = f"go on with it by `archgraph train --resume {path}`, or name another folder"
             message = f"the folder '{path}' is not empty: it has '{holds.name}'"
             raise InputOutputError(Diagnostic("E020", message, None, hint))

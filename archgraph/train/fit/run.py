@@ -30,11 +30,12 @@ from archgraph.train.fit.folder import (
     Facts,
     RunFolder,
     graph_text,
+    is_run,
     versions,
 )
 from archgraph.train.fit.keeper import Keeper
 from archgraph.train.fit.loop import Loop, Outcome, make_plan
-from archgraph.train.fit.processes import own_device, process_group, told
+from archgraph.train.fit.processes import own_device, process_group, restarts, told
 from archgraph.train.fit.settings import TrainSettings, checked
 from archgraph.train.fit.trainer import Trainer
 from archgraph.train.fit.watch import Watcher, Watchers
@@ -52,9 +53,9 @@ class Job:
 
     Attributes:
         reference: a name of the library, a file, or `file.yaml#name`.
-        data: a source of images to learn from, see `open_dataset`; where it has parts called
-            train and val and `val` is not given, the second is evaluated on.
-        val: a source of images to evaluate on; "" for none, or for a part of `data`.
+        data: images to learn from, or their source, see `open_dataset`; where that has parts
+            called train and val and `val` is not given, the second is evaluated on.
+        val: images to evaluate on, or their source; "" for none, or for a part of `data`.
         arguments: values of parameters, as of `compile_spec`; `classes` is told by the data.
         library: where names are looked up.
         variant: the row of `variants` that is chosen, if any.
@@ -63,8 +64,8 @@ class Job:
     """
 
     reference: str
-    data: str
-    val: str = ""
+    data: str | Dataset
+    val: str | Dataset = ""
     arguments: Arguments | None = None
     library: Library | None = None
     variant: str = ""
@@ -104,23 +105,25 @@ def train(
     settings = checked(settings)
     check_device(device)
     with process_group(own_device(device)):
-        if told((output / LAST).is_file() and _started_again()):
-            return _resume(output, settings, device, watchers, opened)
+        again = restarts() > 0
+        if told(again and is_run(output)):
+            given = [x if not isinstance(x, str) else None for x in (job.data, job.val)]
+            return _resume(output, settings, device, watchers, opened, (given[0], given[1]))
         data, val = _sources(job)
         open_ = opened or _open
-        train_set = open_(data, job.ids)
-        val_set = open_(val, job.ids) if val else None
+        train_set = open_(data, job.ids) if isinstance(data, str) else data
+        val_set = (open_(val, job.ids) if isinstance(val, str) else val) if val else None
         compiled = _compiled(job, train_set)
         graph = compiled.operators.graph
         source = emit(graph)
-        facts = _facts(job, compiled, source, settings, train_set, (data, val))
+        facts = _facts(job, compiled, source, settings, train_set, (_name(data), _name(val)))
         if place().rank == 0:
             texts = {
                 SPEC: _spec_text(job),
                 GRAPH: graph_text(graph),
                 MODEL: source.text,
             }
-            RunFolder.make(output, facts, settings, texts)
+            RunFolder.make(output, facts, settings, texts, again=again)
         told(None)  # until the folder is there
         torch.manual_seed(settings.seed)
         network = load_module(source)
@@ -144,6 +147,8 @@ def train(
 def resume(
     output: Path,
     *,
+    data: Dataset | None = None,
+    val: Dataset | None = None,
     device: str = "cpu",
     workers: int | None = None,
     watchers: Sequence[Watcher] = (),
@@ -156,6 +161,8 @@ def resume(
 
     Args:
         output: the folder of the run.
+        data: the images to learn from, if the run did not open them by itself.
+        val: likewise those to evaluate on.
         device: as of `train`.
         workers: processes that read images, if not as before; this changes no number.
         watchers: as of `train`.
@@ -170,7 +177,7 @@ def resume(
     if workers is not None:
         settings = checked(replace(settings, workers=workers))
     with process_group(own_device(device)):
-        return _resume(output, settings, device, watchers, opened)
+        return _resume(output, settings, device, watchers, opened, (data, val))
 
 
 def _resume(
@@ -179,16 +186,17 @@ def _resume(
     device: str,
     watchers: Sequence[Watcher],
     opened: Opened | None,
+    data: tuple[Dataset | None, Dataset | None] = (None, None),
 ) -> Outcome:
     folder = RunFolder(output)
     facts = folder.facts
     open_ = opened or _open
-    train_set = open_(facts.train, facts.ids)
+    train_set = data[0] or open_(facts.train, facts.ids)
     if digest(train_set) != facts.train_digest:
         message = f"'{facts.train}' is not what it was when '{output}' began"
         hint = "bring back its images and annotations, or begin a new run with --weights"
         raise DataError(Diagnostic("E558", message, None, hint))
-    val_set = open_(facts.val, facts.ids) if facts.val else None
+    val_set = data[1] or (open_(facts.val, facts.ids) if facts.val else None)
     torch.manual_seed(settings.seed)
     networks = _network(folder), _network(folder)
     return _loop(
@@ -298,14 +306,12 @@ def _open(source: str, ids: Ids) -> Dataset:
     return open_dataset(source, ids=ids)
 
 
-def _started_again() -> bool:
-    from archgraph.train.fit.processes import restarts
-
-    return restarts() > 0
+def _name(data: str | Dataset) -> str:
+    return data if isinstance(data, str) else data.name
 
 
-def _sources(job: Job) -> tuple[str, str]:
-    if job.val:
+def _sources(job: Job) -> tuple[str | Dataset, str | Dataset]:
+    if job.val or not isinstance(job.data, str):
         return job.data, job.val
     return train_and_val(job.data)
 
