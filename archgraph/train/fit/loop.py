@@ -197,7 +197,10 @@ class Loop:
         step, settings = self.trainer.steps, self.plan.settings
         limit = 60 * settings.time_limit
         share = self.seconds / limit if limit else 0.0
-        rate = self.plan.schedule.rate(max(step, min(share, 1.0) * self.plan.steps))
+        schedule = self.plan.schedule
+        # The warm-up is one of steps, whatever ends the training.
+        late = min(share, 1.0) * schedule.steps if step >= schedule.warmup_steps else 0.0
+        rate = schedule.rate(max(step, late))
         over = share >= 1
         ends = step >= self.plan.steps or over
         due = (self.plan.due(step) or (ends and self.plan.val is not None)) and step > 0
