@@ -25,7 +25,7 @@ from archgraph.train.curves import spread_chart
 from archgraph.train.fit import RunFolder
 from archgraph.train.fit.report import Run, table_of
 
-DETECTOR = ["efficientdet", "--variant", "nano", "--recipe", "small", "--data", "shapes"]
+DETECTOR = ["efficientdet", "--variant", "nano", "--recipe", "small", "--data", "shapes:128"]
 # The paper repeats the top-down network too; the library's stands alone.
 REPEATED = """\
 topology: repeated-fpn
