@@ -11,6 +11,7 @@ import numpy as np
 
 from archgraph.errors import DataError
 from archgraph.train.data.classes import Ids
+from archgraph.train.data.columns import Column
 from archgraph.train.data.problems import Problems
 from archgraph.train.data.sources import open_dataset
 from archgraph.train.data.statistics import Statistics, count_dataset
@@ -133,9 +134,11 @@ def _read(dataset: Dataset, index: int) -> DataError | None:
 
 def chosen_samples(findings: Findings, most: int) -> Sequence[int]:
     """Images to show: evenly from the first to the last, those with objects if there are any."""
-    records = range(len(findings.dataset))
-    good = [i for i in records if i not in findings.bad_images]
-    if findings.statistics.objects:
-        good = [i for i in good if len(findings.dataset.record(i).objects)]
+    good = Column("q")
+    for index in range(len(findings.dataset)):
+        if index in findings.bad_images:
+            continue
+        if not findings.statistics.objects or len(findings.dataset.record(index).objects):
+            good.append(index)
     places = np.linspace(0, len(good) - 1, min(most, len(good))).round().astype(int)
     return [good[place] for place in dict.fromkeys(places.tolist())]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +12,19 @@ from typing import Any
 import numpy as np
 
 from archgraph.train.data.classes import Ids, number_classes
+from archgraph.train.data.columns import Column
 from archgraph.train.data.json_entries import json_entries
 from archgraph.train.data.problems import Bad, Problems, failed, shown
-from archgraph.train.data.settle import Progress, Reading, look_at_images, repeated, settle, unsafe
-from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset, as_array
+from archgraph.train.data.settle import (
+    Progress,
+    Reading,
+    in_blocks,
+    look_at_images,
+    repeated,
+    settle,
+    unsafe,
+)
+from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
 from archgraph.train.records import Flags
 
 SECTIONS = ("images", "annotations", "categories")
@@ -35,8 +43,8 @@ class _File:
     images: Images = field(default_factory=Images)
     rows: Rows = field(default_factory=Rows)
     categories: dict[int, str] = field(default_factory=dict)
-    ids: array[int] = field(default_factory=lambda: array("q"))
-    id_entries: array[int] = field(default_factory=lambda: array("q"))
+    ids: Column = field(default_factory=lambda: Column("q"))
+    id_entries: Column = field(default_factory=lambda: Column("q"))
     refused_images: set[int] = field(default_factory=set)
 
     def problem(self, kind: str, section: str, index: int, said: str) -> None:
@@ -78,10 +86,11 @@ def read_coco(
         lambda _, entry: (str(path), f"annotations[{entry}]"),
         found.problems,
     )
-    first = _first_of_each_id(found)
-    rows = _on_known_images(found)
-    good = look_at_images(reading, progress) & first
-    return settle(reading, rows, good, bad)
+    again = _given_again(found)
+    _find_images(found)
+    good = look_at_images(reading, progress)
+    good[again] = False
+    return settle(reading, found.rows, good, bad)
 
 
 def _read(path: Path) -> _File:
@@ -232,36 +241,44 @@ def _lacking(entry: Mapping[str, Any], needed: Mapping[str, str]) -> str:
     return "; ".join(said)
 
 
-def _first_of_each_id(found: _File) -> Flags:
-    """Which images are the first with their id."""
-    again = repeated(as_array(found.images.ids))
+def _given_again(found: _File) -> Flags:
+    """Which images have the id of one before them."""
+    again = repeated(found.images.ids.values)
     for image in np.flatnonzero(again).tolist():
         said = f"id {found.images.ids[image]} is given before"
         found.problem("repeated-image", "images", found.images.entries[image], said)
-    for row in np.flatnonzero(repeated(as_array(found.ids))).tolist():
+    for row in np.flatnonzero(repeated(found.ids.values)).tolist():
         said = f"id {found.ids[row]} is given before"
         found.problem("repeated-id", "annotations", found.id_entries[row], said)
-    return ~again
+    return again
 
 
-def _on_known_images(found: _File) -> Rows:
-    """The rows of images and classes that are listed; their images become indices."""
-    ids, rows = as_array(found.images.ids), found.rows
+def _find_images(found: _File) -> None:
+    """Make indices of the ids of images; rows of images or classes that are not listed go out."""
+    ids, rows = found.images.ids.values, found.rows
     order = np.argsort(ids, kind="stable")
-    wanted = as_array(rows.images)
-    index = np.searchsorted(ids[order], wanted)
-    index = order[np.minimum(index, max(len(ids) - 1, 0))] if len(ids) else index
-    on_image = ids[index] == wanted if len(ids) else np.zeros(len(wanted), np.bool_)
-    of_class = np.isin(as_array(rows.categories), sorted(found.categories))
-    for row in np.flatnonzero(~on_image).tolist():
+    ordered, known = ids[order], sorted(found.categories)
+    for part in in_blocks(len(rows)):
+        wanted = rows.images.values[part]
+        index = np.zeros(len(wanted), np.int64)
+        on_image = np.zeros(len(wanted), np.bool_)
+        if len(ids):
+            index = order[np.minimum(np.searchsorted(ordered, wanted), len(ids) - 1)]
+            on_image = ids[index] == wanted
+        of_class = np.isin(rows.categories.values[part], known)
+        _report_unknown(found, part.start, on_image, of_class)
+        wanted[:] = np.where(on_image & of_class, index, -1)
+
+
+def _report_unknown(found: _File, start: int, on_image: Flags, of_class: Flags) -> None:
+    rows = found.rows
+    for row in (start + np.flatnonzero(~on_image)).tolist():
         if rows.images[row] not in found.refused_images:
             said = f"'image_id' is {rows.images[row]}, which no image has"
             found.problem("unknown-image", "annotations", rows.entries[row], said)
-    for row in np.flatnonzero(~of_class & on_image).tolist():
+    for row in (start + np.flatnonzero(~of_class & on_image)).tolist():
         said = f"'category_id' is {rows.categories[row]}, which no category has"
         found.problem("unknown-class", "annotations", rows.entries[row], said)
-    found.rows = Rows()  # what is left out needs no memory
-    return rows.chosen(on_image & of_class, index)
 
 
 def _folder_of(path: Path, root: Path, images: Images) -> Path:
