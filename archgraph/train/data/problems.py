@@ -63,6 +63,7 @@ KINDS: Mapping[str, Kind] = {
     "repeated-id": Kind("W511", "objects whose id is given twice", "both are kept"),
     "repeated-file": Kind("W511", "images listed twice, with two ids", "both are kept"),
     "repeated-name": Kind("W511", "classes of one name", "they stay apart"),
+    "shared-image": Kind("W512", "images that a dataset before has too", "both have them"),
 }
 
 

@@ -23,6 +23,7 @@ _WAYS = (
     "coco:DIR, coco:FILE.json, yolo:DIR, yolo:FILE.yaml, voc:DIR, folder:DIR, shapes or glyphs; "
     "a part of a dataset is coco:DIR:val"
 )
+_SEVERAL = "`archgraph data check` takes several at once"
 
 
 def open_dataset(
@@ -150,7 +151,9 @@ def _coco_file(source: str, path: Path, part: str) -> tuple[Path, Path]:
         raise failed("E500", f"'{path}' holds no annotations in COCO's format", hint)
     if len(files) > 1:
         ways = ", ".join(f"coco:{path}:{name}" for name in files)
-        raise failed("E500", f"'{source}' has several files of annotations", f"write {ways}")
+        raise failed(
+            "E500", f"'{source}' has several files of annotations", f"write {ways}; {_SEVERAL}"
+        )
     return next(iter(files.values())), path
 
 
