@@ -14,6 +14,7 @@ import numpy as np
 from archgraph.train.data.classes import Ids, number_classes
 from archgraph.train.data.columns import Column
 from archgraph.train.data.json_entries import json_entries
+from archgraph.train.data.masks import box_of_mask
 from archgraph.train.data.problems import Bad, Problems, failed, shown
 from archgraph.train.data.settle import (
     Progress,
@@ -173,15 +174,10 @@ def _add_annotation(found: _File, index: int, entry: Mapping[str, Any]) -> None:
 
 
 def _box(found: _File, index: int, entry: Mapping[str, Any]) -> Box | None:
-    """The box as xyxy, of the outline where there is no other; None with a problem."""
+    """The box as xyxy, of outline or mask where there is no other; None with a problem."""
     given = entry.get("bbox")
     if given is None or given == []:
-        outline = _box_of_outline(entry.get("segmentation"))
-        if outline is None:
-            found.problem("field", "annotations", index, "'bbox' is missing")
-        else:
-            found.problem("from-outline", "annotations", index, "'bbox' is missing")
-        return outline
+        return _box_of_shape(found, index, entry.get("segmentation"))
     numbers = [_number(n) for n in given] if isinstance(given, list) else []
     if len(numbers) != 4 or None in numbers:
         said = f"'bbox' is {shown(given)}, and must be [left, top, width, height]"
@@ -189,6 +185,17 @@ def _box(found: _File, index: int, entry: Mapping[str, Any]) -> Box | None:
         return None
     left, top, width, height = (n for n in numbers if n is not None)
     return left, top, left + width, top + height
+
+
+def _box_of_shape(found: _File, index: int, shape: object) -> Box | None:
+    kind, said, box = "from-outline", "'bbox' is missing", _box_of_outline(shape)
+    if isinstance(shape, dict):
+        try:
+            kind, box = "from-mask", box_of_mask(shape)
+        except ValueError as error:
+            said += f", and the mask gives none: {error}"
+    found.problem("field" if box is None else kind, "annotations", index, said)
+    return box
 
 
 def _box_of_outline(outline: object) -> Box | None:

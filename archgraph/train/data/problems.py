@@ -59,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "empty-box": Kind("W510", "boxes without width or height", _OUT),
     "clipped": Kind("W510", "boxes that reach more than a pixel beyond their image", "cut off"),
     "from-outline": Kind("W511", "objects with an outline and no box", "its box is taken"),
+    "from-mask": Kind("W511", "objects with a mask and no box", "the box of its pixels is taken"),
     "repeated-box": Kind("W511", "objects given twice: same image, class and box", "both are kept"),
     "repeated-id": Kind("W511", "objects whose id is given twice", "both are kept"),
     "repeated-file": Kind("W511", "images listed twice, with two ids", "both are kept"),
