@@ -17,7 +17,7 @@ from archgraph.train.data.sources import open_dataset
 from archgraph.train.data.statistics import Statistics, count_dataset
 from archgraph.train.data.store import StoredDataset
 from archgraph.train.data.voc import Corners
-from archgraph.train.records import Dataset
+from archgraph.train.records import Advance, Dataset
 
 # What is going on, how much of it is done, and how much there is.
 Told = Callable[[str, int, int], None]
@@ -89,7 +89,7 @@ def check_dataset(
         DataError: there is no such dataset, or nothing can be made of its files.
     """
 
-    def about(what: str) -> Callable[[int, int], None] | None:
+    def about(what: str) -> Advance | None:
         return None if told is None else lambda done, whole: told(what, done, whole)
 
     dataset = open_dataset(
@@ -103,9 +103,7 @@ def check_dataset(
     return Findings(dataset, problems, statistics, bad, images)
 
 
-def _read_images(
-    dataset: Dataset, problems: Problems, progress: Callable[[int, int], None] | None
-) -> frozenset[int]:
+def _read_images(dataset: Dataset, problems: Problems, progress: Advance | None) -> frozenset[int]:
     """Read all images; the indices of those that are not whole."""
     bad: set[int] = set()
     threads = min(os.cpu_count() or 1, _MOST_THREADS)

@@ -16,17 +16,9 @@ from archgraph.train.data.columns import Column
 from archgraph.train.data.json_entries import json_entries
 from archgraph.train.data.masks import box_of_mask
 from archgraph.train.data.problems import Bad, Problems, failed, shown
-from archgraph.train.data.settle import (
-    Progress,
-    Reading,
-    in_blocks,
-    look_at_images,
-    repeated,
-    settle,
-    unsafe,
-)
+from archgraph.train.data.settle import Reading, in_blocks, look_at_images, repeated, settle, unsafe
 from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
-from archgraph.train.records import Flags
+from archgraph.train.records import Advance, Flags
 
 SECTIONS = ("images", "annotations", "categories")
 Box = tuple[float, float, float, float]
@@ -59,7 +51,7 @@ def read_coco(
     *,
     ids: Ids = "dense",
     bad: Bad = "refuse",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> StoredDataset:
     """A dataset of a file in COCO's format.
 

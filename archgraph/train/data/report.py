@@ -11,7 +11,7 @@ from archgraph.train.data.problems import MOST_KEPT
 from archgraph.train.data.statistics import ASPECTS, PER_IMAGE, SIDES, Statistics, named_ranges
 from archgraph.train.drawing import draw_boxes, object_labels, sheet, shrunk
 from archgraph.train.page import Bar, Cell, Page
-from archgraph.train.records import Dataset, Pixels
+from archgraph.train.records import LARGE_FROM, SMALL_BELOW, Dataset, Pixels
 
 # A report stays small enough to be sent.
 MOST_SAMPLES, COLUMNS, TILE = 12, 3, 360
@@ -73,9 +73,9 @@ def _numbers(page: Page, name: str, found: Statistics) -> None:
         ["images without objects", found.empty],
         ["objects", found.objects],
         ["of them crowds or difficult", found.crowds],
-        ["small, below 32² pixels", _share(small, found.objects)],
+        [f"small, below {SMALL_BELOW}² pixels", _share(small, found.objects)],
         ["medium", _share(medium, found.objects)],
-        ["large, from 96² pixels on", _share(large, found.objects)],
+        [f"large, from {LARGE_FROM}² pixels on", _share(large, found.objects)],
         ["width of images", _span(found.widths)],
         ["height of images", _span(found.heights)],
     ]

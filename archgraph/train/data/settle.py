@@ -15,10 +15,8 @@ from archgraph.train.data.columns import Column, blocks, no_flags, zeros
 from archgraph.train.data.images import read_size
 from archgraph.train.data.problems import Bad, Problems
 from archgraph.train.data.store import Images, Rows, StoredDataset, Table, other_size
-from archgraph.train.records import Flags, Floats, Integers
+from archgraph.train.records import Advance, Flags, Floats, Integers
 
-# How much is done, and how much there is.
-Progress = Callable[[int, int], None]
 # Where an object is said: its image and its entry -> the file, and what of it.
 Place = Callable[[int, int], tuple[str, str]]
 # Boxes of COCO's own files reach over the edge by the rounding of their outlines.
@@ -54,7 +52,7 @@ class Reading:
     problems: Problems
 
 
-def look_at_images(reading: Reading, progress: Progress | None) -> Flags:
+def look_at_images(reading: Reading, progress: Advance | None) -> Flags:
     """Open every image, without its pixels: which are good; their sizes are filled in."""
     images, problems = reading.images, reading.problems
     good, hashes = no_flags(len(images)), Column("q")

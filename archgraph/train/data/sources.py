@@ -12,10 +12,9 @@ from archgraph.train.data.classes import Ids
 from archgraph.train.data.coco import read_coco
 from archgraph.train.data.folder import read_folder
 from archgraph.train.data.problems import Bad, failed, shown
-from archgraph.train.data.settle import Progress
 from archgraph.train.data.voc import Corners, read_voc
 from archgraph.train.data.yolo import find_yaml, parts_of, read_yolo
-from archgraph.train.records import Dataset
+from archgraph.train.records import Advance, Dataset
 
 FORMATS = ("coco", "yolo", "voc", "folder")
 MADE = ("shapes", "glyphs")
@@ -32,7 +31,7 @@ def open_dataset(
     ids: Ids = "dense",
     bad: Bad = "refuse",
     corners: Corners = "inclusive",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> Dataset:
     """Open a dataset: its annotations are read and judged, its images opened but not decoded.
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from archgraph.train.records import Dataset, Floats, Integers
+from archgraph.train.records import LARGE_FROM, SMALL_BELOW, Advance, Dataset, Floats, Integers
 
-# COCO's areas, in pixels of the original image: below the first, between, from the second on.
-SMALL, LARGE = 32**2, 96**2
 # Of aspect ratios, width over height; of sides, as shares of the image's.
 ASPECTS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0, float("inf"))
 SIDES = tuple(i / 10 for i in range(11))
-_AREAS = (0.0, SMALL, LARGE, float("inf"))
+_AREAS = (0.0, SMALL_BELOW**2, LARGE_FROM**2, float("inf"))
 PER_IMAGE = (0, 1, 2, 3, 5, 10, 20, 50, 100, 1_000_000)
 
 
@@ -81,9 +79,7 @@ class Statistics:
         }
 
 
-def count_dataset(
-    dataset: Dataset, progress: Callable[[int, int], None] | None = None
-) -> Statistics:
+def count_dataset(dataset: Dataset, progress: Advance | None = None) -> Statistics:
     """Count what a dataset says of its images; none is read."""
     kinds = len(dataset.class_names)
     objects_of, images_of = np.zeros(kinds, np.int64), np.zeros(kinds, np.int64)

@@ -17,16 +17,10 @@ from archgraph.train.data.classes import Ids, number_classes
 from archgraph.train.data.columns import Texts
 from archgraph.train.data.images import SUFFIXES
 from archgraph.train.data.problems import Bad, Problems, failed, shown
-from archgraph.train.data.settle import (
-    Progress,
-    Reading,
-    in_blocks,
-    look_at_images,
-    settle,
-    unsafe,
-)
+from archgraph.train.data.settle import Reading, in_blocks, look_at_images, settle, unsafe
 from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
 from archgraph.train.data.xml_tree import parse_xml
+from archgraph.train.records import Advance
 
 # What xmin, ymin, xmax and ymax are:
 #   inclusive   pixels counted from 1, both of them in the box: xmin - 1, ymin - 1, xmax, ymax.
@@ -69,7 +63,7 @@ def read_voc(
     ids: Ids = "dense",
     bad: Bad = "refuse",
     corners: Corners = "inclusive",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> StoredDataset:
     """A dataset of VOC's xml files.
 
