@@ -28,6 +28,7 @@ def masks() -> list[np.ndarray[Any, Any]]:
             (7, 5, 1.0),
         )
     ]
+    found += [np.array([[0, 1], [0, 0], [1, 0]], np.bool_), np.array([[0, 1], [1, 1]], np.bool_)]
     for _ in range(40):
         mask = np.zeros((48, 64), np.bool_)
         top, left = rng.integers(0, 48), rng.integers(0, 64)
