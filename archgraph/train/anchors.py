@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +12,18 @@ from numpy.typing import NDArray
 
 from archgraph.detect import Anchors
 from archgraph.detect.boxes import overlaps
-from archgraph.train.records import Dataset, Flags, Floats, Integers
+from archgraph.train.records import (
+    LARGE_FROM,
+    SMALL_BELOW,
+    Advance,
+    Dataset,
+    Flags,
+    Floats,
+    Integers,
+)
 
 # What counts as an anchor's own object in training, and what is close.
 MATCHED, CLOSE = 0.5, 0.7
-# Edges of the sides of objects that COCO calls small, medium and large, in pixels.
-SMALL, MEDIUM = 32.0, 96.0
 SIZES = ("small", "medium", "large")
 # How many objects suggestions are made from, and how many are looked at together.
 MOST_TRIED, TOGETHER = 10_000, 50_000
@@ -102,7 +108,7 @@ class AnchorReport:
 def population(
     dataset: Dataset,
     image_size: tuple[int, int],
-    advance: Callable[[int, int], None] | None = None,
+    advance: Advance | None = None,
 ) -> Population:
     """All objects that are trained on, where they stand once their image is made to fit.
 
@@ -280,7 +286,8 @@ def report(
     """
     best = best_overlaps(found.boxes_xyxy, anchors, image_size)
     side = np.sqrt(found.sizes.prod(axis=1))
-    groups: list[Flags] = [side < SMALL, (side >= SMALL) & (side < MEDIUM), side >= MEDIUM]
+    small, large = side < SMALL_BELOW, side >= LARGE_FROM
+    groups: list[Flags] = [small, ~(small | large), large]
     typical, mean = cluster_sizes(found.sizes, clusters)
     every = coverage(best)
     suggested, better = None, None

@@ -12,10 +12,9 @@ from archgraph.train.data.classes import Ids
 from archgraph.train.data.coco import read_coco
 from archgraph.train.data.folder import read_folder
 from archgraph.train.data.problems import Bad, failed, shown
-from archgraph.train.data.settle import Progress
 from archgraph.train.data.voc import Corners, read_voc
 from archgraph.train.data.yolo import find_yaml, parts_of, read_yolo
-from archgraph.train.records import Dataset
+from archgraph.train.records import Advance, Dataset
 
 if TYPE_CHECKING:
     from archgraph.train.samples.scenes import Scenes
@@ -28,6 +27,7 @@ _WAYS = (
     "coco:DIR, coco:FILE.json, yolo:DIR, yolo:FILE.yaml, voc:DIR, folder:DIR, shapes or glyphs; "
     "a part of a dataset is coco:DIR:val"
 )
+_SEVERAL = "`archgraph data check` takes several at once"
 
 
 def open_dataset(
@@ -36,7 +36,7 @@ def open_dataset(
     ids: Ids = "dense",
     bad: Bad = "refuse",
     corners: Corners = "inclusive",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> Dataset:
     """Open a dataset: its annotations are read and judged, its images opened but not decoded.
 
@@ -164,7 +164,9 @@ def _coco_file(source: str, path: Path, part: str) -> tuple[Path, Path]:
         raise failed("E500", f"'{path}' holds no annotations in COCO's format", hint)
     if len(files) > 1:
         ways = ", ".join(f"coco:{path}:{name}" for name in files)
-        raise failed("E500", f"'{source}' has several files of annotations", f"write {ways}")
+        raise failed(
+            "E500", f"'{source}' has several files of annotations", f"write {ways}; {_SEVERAL}"
+        )
     return next(iter(files.values())), path
 
 
