@@ -46,7 +46,9 @@ def test_it_trains_for_as_long_as_it_is_told(archgraph: Command, folder: Path) -
     outcome = archgraph("demo", "--minutes", "0.05")
     assert outcome.code == 0
     assert "\n9/9  a small one learns" in outcome.out
-    assert re.search(r"\d steps in 0\.\d minutes\n     AP50 0\.\d{3}, AP 0\.\d{3} on 200", outcome.out)
+    assert re.search(
+        r"\d steps in 0\.\d minutes\n     AP50 0\.\d{3}, AP 0\.\d{3} on 200", outcome.out
+    )
     run = folder / "archgraph-demo/run"
     assert {"report.html", "best.safetensors", "settings.yaml"} <= {p.name for p in run.iterdir()}
     assert (run / "samples/found.png").is_file()
