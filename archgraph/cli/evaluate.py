@@ -12,9 +12,12 @@ import typer
 
 from archgraph import __version__
 from archgraph.cli.options import (
+    AgnosticOption,
     BadOption,
     DeviceOption,
     JsonOption,
+    NmsOption,
+    OverlapOption,
     SearchOption,
     SetOption,
     UsageError,
@@ -123,6 +126,9 @@ def evaluate(
             "--evaluator", metavar="NAME", help="auto, hotcoco, faster-coco-eval or pycocotools."
         ),
     ] = "auto",
+    method: NmsOption = "hard",
+    threshold: OverlapOption = 0.5,
+    agnostic: AgnosticOption = False,
     bad: BadOption = "refuse",
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -146,7 +152,8 @@ def evaluate(
         found = _of_results(dataset, results_from, limit, evaluator, chosen)
         run: Mapping[str, str] = {"results": str(results_from)}
     else:
-        detect, run = _detector(spec, settings, variant, search, weights, device, dataset)
+        way = (method, threshold, agnostic)
+        detect, run = _detector(spec, settings, variant, search, weights, way, device, dataset)
         plan = _Plan(batch_size, workers, limit, bad, results)
         found = _of_detector(detect, dataset, plan, run, evaluator, chosen)
     if as_json:
@@ -234,21 +241,25 @@ def _detector(
     variant: str,
     search: Sequence[Path] | None,
     weights: Path | None,
+    way: tuple[Literal["hard", "gaussian", "linear"], float, bool],
     device: str,
     dataset: Dataset,
 ) -> tuple[Detect, Mapping[str, str]]:
     """A detector that tells classes as the set does, and which one it is."""
     arguments = parse_settings(settings)
     with progress(f"compiling {spec}"):
+        from archgraph.detect import PostprocessSettings
         from archgraph.train.detector import make_detector
         from archgraph.train.evaluate import map_classes
 
+        method, threshold, agnostic = way
         detector = make_detector(
             spec,
             arguments=arguments,
             library=make_library(search),
             variant=variant,
             weights=weights,
+            postprocess=PostprocessSettings(method=method, threshold=threshold, agnostic=agnostic),
             device=device,
         )
     classes = map_classes(detector.class_names, dataset.class_names)
@@ -259,6 +270,8 @@ def _detector(
     run = {"model": " ".join([spec, *([variant] if variant else [])])}
     if settings:
         run["set"] = " ".join(sorted(settings))
+    if way != ("hard", 0.5, False):
+        run["suppression"] = f"{method} {threshold:g}{' agnostic' if agnostic else ''}"
     if weights is not None:
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

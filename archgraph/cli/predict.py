@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archgraph.cli.options import (
+    AgnosticOption,
     DeviceOption,
     NamesOption,
+    NmsOption,
+    OverlapOption,
     SearchOption,
     SetOption,
     SpecArgument,
@@ -30,7 +33,6 @@ EXAMPLES = """
   archgraph predict d.yaml --weights d.safetensors photos/ --min-score 0.5
   archgraph predict efficientdet --variant d0 --names names.txt 1.jpg
 """
-Method = Literal["hard", "gaussian", "linear"]
 
 
 def predict(
@@ -62,12 +64,9 @@ def predict(
     most: Annotated[
         int, typer.Option("--max-boxes", min=1, help="How many boxes an image has at most.")
     ] = 100,
-    method: Annotated[
-        Method, typer.Option("--nms", help="How boxes that overlap are thinned out.")
-    ] = "hard",
-    threshold: Annotated[
-        float, typer.Option("--iou", min=0, max=1, help="The overlap of boxes that is allowed.")
-    ] = 0.5,
+    method: NmsOption = "hard",
+    threshold: OverlapOption = 0.5,
+    agnostic: AgnosticOption = False,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="How many images are looked at together.")
     ] = 8,
@@ -87,7 +86,9 @@ def predict(
         from archgraph.train import predict as train
         from archgraph.train.detector import make_detector
 
-        chosen = PostprocessSettings(method=method, threshold=threshold, least=least, most=most)
+        chosen = PostprocessSettings(
+            method=method, threshold=threshold, least=least, most=most, agnostic=agnostic
+        )
         found = train.find_photographs(photographs, sys.stdin if "-" in photographs else ())
         detector = make_detector(
             spec,
