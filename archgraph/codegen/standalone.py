@@ -211,15 +211,13 @@ def _facts(settings: DetectorSettings, class_names: Sequence[str]) -> dict[str, 
     if post.choose == "best-class":
         candidates = min(candidates, len(anchors.xyxy(*settings.image_size)))
     soft = {"method": _quoted(post.method), "sigma": repr(post.sigma)}
-    scale = anchors.scale
-    scales = scale if isinstance(scale, tuple) else (scale,) * len(anchors.levels)
     return {
         **({"class_names": _tuple(map(_quoted, class_names))} if class_names else {}),
         "classes": str(settings.classes),
         "image_size": repr(settings.image_size),
         "mean": repr(settings.pixels.mean),
         "std": repr(settings.pixels.std),
-        "scales": _tuple(map(repr, scales)),
+        "scales": _tuple(map(repr, anchors.scales)),
         "octaves": _tuple(map(repr, map(float, anchors.octaves))),
         "ratios": _tuple(map(repr, anchors.ratios)),
         "candidates": str(candidates),
