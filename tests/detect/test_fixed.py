@@ -56,9 +56,11 @@ def test_every_method_gives_the_boxes_of_free_shapes(
     logits, deltas = maps(7)
     way = PostprocessSettings(400, method, 0.4, 0.3, 0.1, 40, agnostic)
     boxes, best, classes = best_boxes(logits, deltas, ANCHORS, way.candidates)
-    given, ends = (boxes, best.sigmoid(), classes), (way.threshold, way.limit, way.most, agnostic)
-    soft = method != "hard"
-    found = softened(*given, method, way.sigma, *ends) if soft else suppressed(*given, *ends)
+    scores = best.sigmoid()
+    if method == "hard":
+        found = suppressed(boxes, scores, classes, 0.4, 0.1, 40, agnostic)
+    else:
+        found = softened(boxes, scores, classes, method, 0.3, 0.4, 0.1, 40, agnostic)
     for i, expected in enumerate(postprocess(logits, deltas, ANCHORS, way)):
         count = len(expected.scores)
         assert 10 < count <= 40
