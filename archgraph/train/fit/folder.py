@@ -29,10 +29,11 @@ from archgraph.errors import DataError, Diagnostic, InputOutputError
 from archgraph.ir import Graph, Stage, parse_graph, print_graph
 from archgraph.train.data import Ids
 from archgraph.train.fit.settings import TrainSettings, read_settings
+from archgraph.train.runs import RUN, is_run
 from archgraph.weights import Network
 from archgraph.weights.files import replace_file
 
-RUN, LAST, BEST, METRICS = "run.json", "last.pt", "best.safetensors", "metrics.jsonl"
+LAST, BEST, METRICS = "last.pt", "best.safetensors", "metrics.jsonl"
 LAST_WEIGHTS, REPORT, SAMPLES = "last.safetensors", "report.html", "samples"
 SETTINGS, MODEL, GRAPH, SPEC = "settings.yaml", "model.py", "graph.txt", "spec.yaml"
 
@@ -91,11 +92,6 @@ def versions() -> Mapping[str, str]:
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
     }
-
-
-def is_run(path: str | Path) -> bool:
-    """Whether something is the folder of a run, and no name of a spec."""
-    return (Path(path) / RUN).is_file()
 
 
 class RunFolder:

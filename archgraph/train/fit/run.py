@@ -30,7 +30,6 @@ from archgraph.train.fit.folder import (
     Facts,
     RunFolder,
     graph_text,
-    is_run,
     versions,
 )
 from archgraph.train.fit.keeper import Keeper
@@ -40,6 +39,7 @@ from archgraph.train.fit.settings import TrainSettings, checked
 from archgraph.train.fit.trainer import Trainer
 from archgraph.train.fit.watch import Watcher, Watchers
 from archgraph.train.records import Dataset
+from archgraph.train.runs import is_run
 from archgraph.weights import Network, load_weights
 
 # What a data set is recognised by: so many of its images are looked at, evenly spread.
