@@ -49,6 +49,9 @@ EXAMPLES = """
   archgraph eval runs/d0
   archgraph eval --from results.json --data coco:photos
 """
+# How boxes are thinned out: method, overlap, whether classes are told apart.
+Way = tuple[Literal["hard", "gaussian", "linear"], float, bool]
+USUAL: Way = ("hard", 0.5, False)
 FIGURES = ("AP", "AP50", "AP75", "small", "medium", "large", "AR", "score", "F1")
 
 
@@ -140,7 +143,8 @@ def evaluate(
     named = Named(spec, settings, variant, search, weights, device)
     if named.run is not None:
         data = data or _data_of(named.run)
-    _check_usage(spec, weights, data, results_from, results)
+    way = (method, threshold, agnostic)
+    _check_usage(spec, weights, data, results_from, results, way)
     for path, suffix, what in ((report, ".html", "a report"), (results, ".json", "results")):
         if path is not None:
             _check_file(path, suffix, what)
@@ -155,7 +159,7 @@ def evaluate(
         found = _of_results(dataset, results_from, limit, evaluator, chosen)
         run: Mapping[str, str] = {"results": str(results_from)}
     else:
-        detect, run = _detector(named, (method, threshold, agnostic), dataset)
+        detect, run = _detector(named, way, dataset)
         plan = _Plan(batch_size, workers, limit, bad, results)
         found = _of_detector(detect, dataset, plan, run, evaluator, chosen)
     if as_json:
@@ -177,6 +181,7 @@ def _check_usage(
     data: str,
     results_from: Path | None,
     results: Path | None,
+    way: Way,
 ) -> None:
     """Refuse options that say too much or too little.
 
@@ -187,8 +192,10 @@ def _check_usage(
         raise _unusable("there are no images to evaluate on", "give --data coco:DIR")
     if results_from is None and not spec:
         raise _unusable("there is nothing to evaluate", "give a SPEC, or --from results.json")
-    if results_from is not None and (spec or weights or results):
+    if results_from is not None and (spec or weights or results or way != USUAL):
         what = "a SPEC" if spec else "'--weights'" if weights else "'--results'"
+        if way != USUAL:
+            what = "how boxes are thinned out"
         raise _unusable(f"'--from' and {what} say different things", "give one of them")
 
 
@@ -243,9 +250,7 @@ def _data_of(folder: Path) -> str:
     return RunFolder(folder).facts.val
 
 
-def _detector(
-    named: Named, way: tuple[Literal["hard", "gaussian", "linear"], float, bool], dataset: Dataset
-) -> tuple[Detect, Mapping[str, str]]:
+def _detector(named: Named, way: Way, dataset: Dataset) -> tuple[Detect, Mapping[str, str]]:
     """A detector that tells classes as the set does, and which one it is."""
     from archgraph.detect import PostprocessSettings
     from archgraph.train.evaluate import map_classes
@@ -260,7 +265,7 @@ def _detector(
     if named.untrained:
         note("note: without --weights the detector has its initial weights, which find nothing")
     run = dict(named.facts())
-    if way != ("hard", 0.5, False):
+    if way != USUAL:
         run["suppression"] = f"{method} {threshold:g}{' agnostic' if agnostic else ''}"
     return classes.applied(detector.detect), run
 
