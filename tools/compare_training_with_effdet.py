@@ -8,7 +8,7 @@ Runs where effdet, timm and archgraph are installed together (see constraints-pe
     peers/bin/python -m tools.compare_training_with_effdet --output glyphs.json --figure glyphs.svg
 
 The network is D0's with a narrower neck (32 channels, two cells, heads of two convolutions) on
-images of 128 pixels; the data are scenes of handwritten digits. effdet trains it as its own script
+images of 96 pixels; the data are scenes of handwritten digits. effdet trains it as its own script
 does: `DetBenchTrain`, timm's optimizer, clipping and moving average. The steps of both alternate in
 one process, first one side first, then the other, each on the very same batch; the average weights
 of both are evaluated by one evaluator. Peak memory is that of a process of its own for each side.
@@ -46,7 +46,7 @@ from archgraph.train.samples.loader import Batch, make_loader
 from archgraph.train.samples.resize import fit_pixels
 from archgraph.weights import Network, load_weights
 
-SIZE, CLASSES, WIDTH, REPEATS, SCALE = 128, 10, 32, 2, 2.0
+SIZE, CLASSES, WIDTH, REPEATS, SCALE = 96, 10, 32, 2, 2.0
 SPEC = f"""\
 model: small-efficientdet
 extends: efficientdet
@@ -57,7 +57,7 @@ let:
 SETTINGS = TrainSettings(
     batch_size=8,
     optimizer="adamw",
-    lr=2e-3,
+    lr=4e-3,
     lr_batch=0,
     weight_decay=0.01,
     clip_each=0.0,
@@ -253,7 +253,7 @@ def figure_of(runs: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=Path, help="a file of JSON with every number")
     parser.add_argument("--figure", type=Path, help="an SVG with the curves")
