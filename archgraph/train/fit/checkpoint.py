@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from archgraph.errors import DataError, Diagnostic, InputOutputError
-from archgraph.weights.files import replacing
+from archgraph.weights.files import replace_file
 
 VERSION = 1
 
@@ -41,13 +42,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "trainer": dict(checkpoint.trainer),
         "seconds": checkpoint.seconds,
     }
-    try:
-        with replacing(path) as file:
-            torch.save(content, file)
-    except RuntimeError as error:
-        # What torch makes of a disk that is full.
-        message = f"cannot write '{path}': {str(error).splitlines()[0]}"
-        raise InputOutputError(Diagnostic("E020", message)) from None
+    # Torch's writer would hide what a disk that is full has to say.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    replace_file(path, buffer.getbuffer())
 
 
 def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:

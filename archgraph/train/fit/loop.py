@@ -16,7 +16,7 @@ from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, Evaluation, evaluate, place
 from archgraph.train.fit.diagnose import not_finite
 from archgraph.train.fit.keeper import Keeper
-from archgraph.train.fit.processes import told
+from archgraph.train.fit.processes import share_statistics, together, told
 from archgraph.train.fit.schedule import Schedule
 from archgraph.train.fit.settings import TrainSettings
 from archgraph.train.fit.trainer import NotFiniteError, Trainer
@@ -185,12 +185,13 @@ class Loop:
                     self.keeper.save(self.trainer, self.seconds)
                 else:
                     self.keeper.save_now_and_then(self.trainer, self.seconds)
-        self.keeper.save(self.trainer, self.seconds, must=True)
-        self.keeper.summarize(self._progress())
-        self.keeper.report(last)
-        return Outcome(
-            self.trainer.steps, self.seconds, self.keeper.best, last, interrupted=not ended
-        )
+            with together():
+                self.keeper.save(self.trainer, self.seconds, must=True)
+            self.keeper.summarize(self._progress())
+            self.keeper.report(last)
+        # With the last step made, its evaluation may still be missing.
+        interrupted = now.interrupted and (now.due or not ended)
+        return Outcome(self.trainer.steps, self.seconds, self.keeper.best, last, interrupted)
 
     def _told(self, interrupted: bool) -> _Told:
         """What the first process decides for all: its clock is the one that counts."""
@@ -206,7 +207,8 @@ class Loop:
 
     def _step(self, batches: Iterator[Sequence[Batch]], rate: float, start: float) -> None:
         before = self.clock()
-        parts = next(batches)
+        with together():
+            parts = next(batches)
         if not self._late:
             self.keeper.show_learned(parts[0])
         waited = self.clock() - before
@@ -247,6 +249,8 @@ class Loop:
         assert self.plan.val is not None
         first = place().rank == 0
         settings = self.plan.settings
+        if not settings.sync_norm:
+            share_statistics(self.trainer.average)
         found = evaluate(
             self.detect,
             self.plan.val,

@@ -30,11 +30,12 @@ from archgraph.train.fit.folder import (
     Facts,
     RunFolder,
     graph_text,
+    is_run,
     versions,
 )
 from archgraph.train.fit.keeper import Keeper
-from archgraph.train.fit.loop import Loop, Outcome, make_plan
-from archgraph.train.fit.processes import own_device, process_group, told
+from archgraph.train.fit.loop import Loop, Outcome, Plan, make_plan
+from archgraph.train.fit.processes import own_device, process_group, restarts, together, told
 from archgraph.train.fit.settings import TrainSettings, checked
 from archgraph.train.fit.trainer import Trainer
 from archgraph.train.fit.watch import Watcher, Watchers
@@ -102,42 +103,17 @@ def train(
         InputOutputError: the folder cannot be written.
     """
     settings = checked(settings)
-    check_device(device)
     with process_group(own_device(device)):
-        if told((output / LAST).is_file() and _started_again()):
+        if told(restarts() > 0 and is_run(output)):
             return _resume(output, settings, device, watchers, opened)
-        data, val = _sources(job)
-        open_ = opened or _open
-        train_set = open_(data, job.ids)
-        val_set = open_(val, job.ids) if val else None
-        compiled = _compiled(job, train_set)
-        graph = compiled.operators.graph
-        source = emit(graph)
-        facts = _facts(job, compiled, source, settings, train_set, (data, val))
-        if place().rank == 0:
-            texts = {
-                SPEC: _spec_text(job),
-                GRAPH: graph_text(graph),
-                MODEL: source.text,
-            }
-            RunFolder.make(output, facts, settings, texts)
-        told(None)  # until the folder is there
-        torch.manual_seed(settings.seed)
-        network = load_module(source)
-        notes: Sequence[str] = ()
-        if job.weights is not None:
-            notes = load_weights(network, Network(graph, compiled.name), job.weights).notes
-        loop = _loop(
-            RunFolder(output),
-            settings,
-            network,
-            load_module(source),
-            device,
-            watchers,
-            (train_set, val_set),
-        )
-        for each in notes:
-            loop.watcher.noted(f"note: {each}")
+        with together():
+            begun, texts = _begun(job, settings, opened or _open)
+        trainer = _trainer(begun, device)
+        with together():
+            if place().rank == 0:
+                RunFolder.make(output, begun.facts, settings, texts)
+        with together():
+            loop = _loop(RunFolder(output), begun, trainer, watchers)
         return loop.run()
 
 
@@ -165,7 +141,6 @@ def resume(
         DataError: E555, a file of the run is damaged; E558, the data is not what it was.
         InputOutputError: there is no such run.
     """
-    check_device(device)
     settings = RunFolder(output).settings
     if workers is not None:
         settings = checked(replace(settings, workers=workers))
@@ -180,67 +155,108 @@ def _resume(
     watchers: Sequence[Watcher],
     opened: Opened | None,
 ) -> Outcome:
-    folder = RunFolder(output)
-    facts = folder.facts
-    open_ = opened or _open
-    train_set = open_(facts.train, facts.ids)
-    if digest(train_set) != facts.train_digest:
-        message = f"'{facts.train}' is not what it was when '{output}' began"
-        hint = "bring back its images and annotations, or begin a new run with --weights"
-        raise DataError(Diagnostic("E558", message, None, hint))
-    val_set = open_(facts.val, facts.ids) if facts.val else None
+    with together():
+        folder = RunFolder(output)
+        facts, open_ = folder.facts, opened or _open
+        train_set = open_(facts.train, facts.ids)
+        if digest(train_set) != facts.train_digest:
+            message = f"'{facts.train}' is not what it was when '{output}' began"
+            hint = "bring back its images and annotations, or begin a new run with --weights"
+            raise DataError(Diagnostic("E558", message, None, hint))
+        val_set = open_(facts.val, facts.ids) if facts.val else None
+        plan = make_plan(train_set, val_set, settings)
+        torch.manual_seed(settings.seed)
+        parts = _Parts(facts, plan, _network(folder), _network(folder))
+    trainer = _trainer(parts, device)
+    with together():
+        loop = _loop(folder, parts, trainer, watchers, seconds=_loaded(folder, trainer))
+    return loop.run()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a training needs besides its folder; `notes` are for the user."""
+
+    facts: Facts
+    plan: Plan
+    network: nn.Module
+    average: nn.Module
+    notes: Sequence[str] = ()
+
+
+def _begun(job: Job, settings: TrainSettings, open_: Opened) -> tuple[_Parts, Mapping[str, str]]:
+    """What a training begins with, and the files that tell of it."""
+    data, val = _sources(job)
+    train_set = open_(data, job.ids)
+    val_set = open_(val, job.ids) if val else None
+    compiled = _compiled(job, train_set)
+    graph = compiled.operators.graph
+    source = emit(graph)
+    facts = _facts(job, compiled, source, settings, train_set, (data, val))
+    if val_set is not None:
+        map_classes(facts.class_names, val_set.class_names)
+    plan = make_plan(train_set, val_set, settings)
     torch.manual_seed(settings.seed)
-    networks = _network(folder), _network(folder)
-    return _loop(
-        folder, settings, *networks, device, watchers, (train_set, val_set), going_on=True
-    ).run()
+    network = load_module(source)
+    notes: Sequence[str] = ()
+    if job.weights is not None:
+        notes = load_weights(network, Network(graph, compiled.name), job.weights).notes
+    texts = {SPEC: _spec_text(job), GRAPH: graph_text(graph), MODEL: source.text}
+    return _Parts(facts, plan, network, load_module(source), notes), texts
+
+
+def _trainer(parts: _Parts, device: str) -> Trainer:
+    """What makes the steps; in a group of processes all have to come by here."""
+    settings = parts.plan.settings
+    if settings.deterministic:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    where = own_device(device)
+    average = parts.average.to(where) if settings.ema else None
+    return Trainer(parts.network.to(where), average, parts.facts.detector, settings)
+
+
+def _loaded(folder: RunFolder, trainer: Trainer) -> float:
+    """Bring a trainer to where a run stopped; how many seconds that took."""
+    if (folder.path / LAST).is_file():
+        checkpoint = read_checkpoint(folder.path / LAST, trainer.device)
+        try:
+            trainer.load_state(checkpoint.trainer)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise folder.damaged(LAST, error) from None
+        return checkpoint.seconds
+    if folder.facts.weights:
+        # It stopped before its first state was written.
+        load_weights(trainer.network, folder.network, folder.facts.weights)
+        trainer.begin_again()
+    return 0.0
 
 
 def _loop(
     folder: RunFolder,
-    settings: TrainSettings,
-    network: nn.Module,
-    average: nn.Module,
-    device: str,
+    parts: _Parts,
+    trainer: Trainer,
     watchers: Sequence[Watcher],
-    data: tuple[Dataset, Dataset | None],
     *,
-    going_on: bool = False,
+    seconds: float = 0.0,
 ) -> Loop:
     """All that a training needs, put together."""
-    if settings.deterministic:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    where, facts = own_device(device), folder.facts
-    train_set, val_set = data
-    plan = make_plan(train_set, val_set, settings)
-    trainer = Trainer(
-        network.to(where),
-        average.to(where) if settings.ema else None,
-        facts.detector,
-        settings,
-    )
-    seconds = 0.0
-    if going_on and (folder.path / LAST).is_file():
-        checkpoint = read_checkpoint(folder.path / LAST, where)
-        try:
-            trainer.load_state(checkpoint.trainer)
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise folder.damaged(LAST, error) from None
-        seconds = checkpoint.seconds
-    elif going_on and facts.weights:
-        # It stopped before its first state was written.
-        load_weights(network, folder.network, facts.weights)
-        trainer.begin_again()
+    facts, plan = parts.facts, parts.plan
     watcher = Watchers(watchers if place().rank == 0 else ())
     detector = Detector(
-        trainer.average, facts.detector, facts.class_names, facts.category_ids, settings.resize
+        trainer.average,
+        facts.detector,
+        facts.class_names,
+        facts.category_ids,
+        plan.settings.resize,
     )
     detect: Detect = detector.detect
-    if val_set is not None:
-        classes = map_classes(facts.class_names, val_set.class_names)
+    notes = list(parts.notes)
+    if plan.val is not None:
+        classes = map_classes(facts.class_names, plan.val.class_names)
         detect = classes.applied(detector.detect)
-        if classes.note:
-            watcher.noted(f"note: {classes.note}")
+        notes += [classes.note] if classes.note else []
+    for note in notes:
+        watcher.noted(f"note: {note}")
     keeper = Keeper(folder, trainer.steps, watcher.noted)
     return Loop(trainer, plan, detector, detect, keeper, watcher, seconds=seconds)
 
@@ -298,12 +314,6 @@ def _open(source: str, ids: Ids) -> Dataset:
     return open_dataset(source, ids=ids)
 
 
-def _started_again() -> bool:
-    from archgraph.train.fit.processes import restarts
-
-    return restarts() > 0
-
-
 def _sources(job: Job) -> tuple[str, str]:
     if job.val:
         return job.data, job.val
@@ -356,7 +366,7 @@ def _facts(
         detector.anchors,
         detector.classes,
         detector.pixels,
-        str(job.weights) if job.weights else "",
+        str(job.weights.resolve()) if job.weights else "",
         versions(),
     )
 

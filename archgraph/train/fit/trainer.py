@@ -100,7 +100,8 @@ class Trainer:
         self._averaged = average is not None
         self.average = average if average is not None else network
         self.begin_again()
-        self.average.requires_grad_(average is None).eval()
+        if average is not None:
+            average.requires_grad_(False).eval()
         self._called = self._wrapped(network)
         self.optimizer = make_optimizer(
             network,
@@ -132,7 +133,8 @@ class Trainer:
             rate: the learning rate.
 
         Raises:
-            NotFiniteError: a loss or a gradient is no number; nothing was learned.
+            NotFiniteError: a loss or a gradient is no number; nothing was learned, though the
+                statistics of norms have seen the images.
         """
         torch.manual_seed(_mixed(self.settings.seed, place().rank, self.steps))
         train_mode(self.network, self.settings.freeze)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol, TextIO
@@ -111,7 +112,7 @@ class Lines(Silent):
 
 
 class TensorBoard(Silent):
-    """Curves for TensorBoard, in the folder of the run.
+    """Curves for TensorBoard, in a folder that is made when there is something to draw.
 
     Raises:
         DataError: E556, the package tensorboard is not installed.
@@ -124,7 +125,11 @@ class TensorBoard(Silent):
             hint = "pip install tensorboard"
             message = "TensorBoard's files cannot be written without the package tensorboard"
             raise DataError(Diagnostic("E556", message, None, hint)) from None
-        self._writer: Any = SummaryWriter(str(folder))
+        self._folder, self._make = folder, SummaryWriter
+
+    @cached_property
+    def _writer(self) -> Any:
+        return self._make(str(self._folder))
 
     def stepped(self, progress: Progress, losses: Losses) -> None:
         values = {
