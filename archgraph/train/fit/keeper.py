@@ -48,7 +48,7 @@ class Keeper:
         self._first = place().rank == 0
         self._metrics = Metrics(folder.path / METRICS, steps) if self._first else None
         self._noted, self._clock = noted, clock
-        # What is on the disk may be whole or not: a kill between two files leaves one of them behind.
+        # A kill between two files leaves one of them behind: the next save writes both.
         self._saved_at, self._saved_step = clock(), -1
         self._sums: dict[str, float] = {}
         self._counted = 0

@@ -38,7 +38,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "effdet": Recipe(
         EFFDET,
-        "efficientdet-pytorch, README: D0 on four cards, 310 epochs with those of the cool-down",
+        "efficientdet-pytorch, README: D0 on four cards, 310 epochs",
     ),
     "paper": Recipe(
         replace(

@@ -179,6 +179,10 @@ def make_settings(
                 values[key] = _adapters()[key].validate_python(value, strict=True)
             except ValidationError as error:
                 found.append(_mistake(error, key, each))
+    if not found and values["jitter"][0] > values["jitter"][1]:
+        message = "the smallest scale of 'jitter' is larger than the largest"
+        place = given["jitter"].location if "jitter" in given else None
+        found.append(Diagnostic("E550", message, place, "write [SMALLEST, LARGEST]"))
     if found:
         raise DataError(found)
     return TrainSettings(**values)
