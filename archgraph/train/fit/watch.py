@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -151,26 +152,30 @@ class TensorBoard(Silent):
 
 
 class Watchers:
-    """Several of them as one."""
+    """Several of them as one. One that cannot write, as on a disk that is full, ends nothing."""
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         self._watchers = watchers
 
     def stepped(self, progress: Progress, losses: Losses) -> None:
         for each in self._watchers:
-            each.stepped(progress, losses)
+            with suppress(OSError):
+                each.stepped(progress, losses)
 
     def evaluating(self, done: int, whole: int) -> None:
         for each in self._watchers:
-            each.evaluating(done, whole)
+            with suppress(OSError):
+                each.evaluating(done, whole)
 
     def evaluated(self, progress: Progress, found: Evaluation, *, best: bool) -> None:
         for each in self._watchers:
-            each.evaluated(progress, found, best=best)
+            with suppress(OSError):
+                each.evaluated(progress, found, best=best)
 
     def noted(self, text: str) -> None:
         for each in self._watchers:
-            each.noted(text)
+            with suppress(OSError):
+                each.noted(text)
 
 
 def step_line(progress: Progress, losses: Losses) -> str:

@@ -105,22 +105,24 @@ def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-def same_runs(first: Path, second: Path) -> bool:
+def same_runs(first: Path, second: Path, *, best: bool = True) -> bool:
     """Whether two runs ended with the same state and weights, and were evaluated alike."""
     states = [
         torch.load(each / "last.pt", weights_only=True)["trainer"] for each in (first, second)
     ]
     numbers = [
-        [{**line, "seconds": 0} for line in read_metrics(each / "metrics.jsonl") if is_eval(line)]
+        [
+            {**line, "seconds": 0, "kept": True}
+            for line in read_metrics(each / "metrics.jsonl")
+            if is_eval(line)
+        ]
         for each in (first, second)
     ]
     assert states[0]["steps"] == states[1]["steps"]
     assert numbers[0] == numbers[1]
-    return all(
-        same(states[0][name], states[1][name]) for name in ("network", "average")
-    ) and all(
+    return all(same(states[0][name], states[1][name]) for name in ("network", "average")) and all(
         same(weights(first / name), weights(second / name))
-        for name in ("last.safetensors", "best.safetensors")
+        for name in ("last.safetensors", *(["best.safetensors"] if best else []))
     )
 
 

@@ -38,9 +38,7 @@ def test_automl_counts_the_warm_up_too_and_rises_at_the_end() -> None:
 
 def test_effdet_changes_once_an_epoch_and_cools_down() -> None:
     """timm's cosine as effdet's README calls it: 5 epochs from 1e-4, 300 to 1e-5, and 10 there."""
-    plan = make_plan(
-        opened("shapes:train", "dense"), None, replace(EFFDET, batch_size=4, lr=1.44)
-    )
+    plan = make_plan(opened("shapes:train", "dense"), None, replace(EFFDET, batch_size=4, lr=1.44))
     assert (plan.steps_per_epoch, plan.steps) == (3, 930)
     rates = [plan.schedule.rate(step) for step in range(plan.steps)]
     assert all(rates[3 * e] == rates[3 * e + 1] == rates[3 * e + 2] for e in range(310))
