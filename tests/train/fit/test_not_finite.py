@@ -140,5 +140,7 @@ def test_an_interpreter_tells_every_value_in_order() -> None:
     with torch.no_grad():
         maps = net(image)
     outputs = [found[name] for name in graph.outputs.values()]
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(outputs, [*maps[0], *maps[1]]))
+    assert all(
+        torch.allclose(a, b, atol=1e-6) for a, b in zip(outputs, [*maps[0], *maps[1]], strict=True)
+    )
     assert [each.shape for each in again(image[None].unbind())] == [each.shape for each in outputs]
