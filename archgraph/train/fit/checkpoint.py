@@ -56,13 +56,15 @@ def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         DataError: E555, it is damaged.
     """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        if content["version"] != VERSION:
-            raise ValueError(f"version {content['version']}, not {VERSION}")
-        return Checkpoint(content["trainer"], float(content["seconds"]))
+        stored = path.read_bytes()
     except OSError as error:
         message = f"cannot read '{path}': {error.strerror or error}"
         raise InputOutputError(Diagnostic("E001", message)) from None
+    try:
+        content = torch.load(io.BytesIO(stored), map_location=device, weights_only=True)
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']}, not {VERSION}")
+        return Checkpoint(content["trainer"], float(content["seconds"]))
     except Exception as error:  # a damaged pickle raises whatever its bytes lead to
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = f"'{path}' is damaged, or another program wrote it: {said}"

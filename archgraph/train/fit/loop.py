@@ -73,10 +73,10 @@ def make_plan(train: Dataset, val: Dataset | None, settings: TrainSettings) -> P
     """
     parts = place().count * settings.accumulate
     if settings.batch_size % parts:
-        message = (
-            f"a batch of {settings.batch_size} images cannot be divided between "
-            f"{place().count} processes with {settings.accumulate} parts each"
-        )
+        parties = f"into {settings.accumulate} parts"
+        if place().count > 1:
+            parties = f"between {place().count} processes, {parties} each"
+        message = f"a batch of {settings.batch_size} images cannot be divided {parties}"
         hint = f"set batch_size to a multiple of {parts}"
         raise DataError(Diagnostic("E553", message, None, hint))
     if len(train) < settings.batch_size:
@@ -191,7 +191,8 @@ class Loop:
             self.keeper.report(last)
         # With the last step made, its evaluation may still be missing.
         interrupted = now.interrupted and (now.due or not ended)
-        return Outcome(self.trainer.steps, self.seconds, self.keeper.best, last, interrupted)
+        best = told(self.keeper.best)
+        return Outcome(self.trainer.steps, self.seconds, best, last, interrupted)
 
     def _told(self, interrupted: bool) -> _Told:
         """What the first process decides for all: its clock is the one that counts."""

@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from time import sleep
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.nn.functional import all_reduce as summed_with_gradient
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -26,6 +26,8 @@ from archgraph.train.evaluate import Place, place
 T = TypeVar("T")
 # How long a process waits for the others: rank 0 may evaluate, or write to a slow disk.
 PATIENCE = timedelta(minutes=30)
+# Seconds.
+LETTING_GO = 0.5
 LOST = "E559"
 HINT = "the first message of the one that ended says why; go on with --resume"
 
@@ -62,7 +64,10 @@ def process_group(device: torch.device) -> Iterator[Place]:
         yield place()
         # Without it a process that is done may take the connections of others with it.
         distributed.barrier()
-    except RuntimeError as error:
+    except BaseException as error:
+        # Threads of gloo may still hold tensors. They need Python's lock to let go of them, and
+        # the end of the group would wait for these threads without giving it away.
+        sleep(LETTING_GO)
         if not _is_about_others(error):
             raise
         said = str(error).splitlines()[0]
@@ -73,9 +78,10 @@ def process_group(device: torch.device) -> Iterator[Place]:
             distributed.destroy_process_group()
 
 
-def _is_about_others(error: RuntimeError) -> bool:
+def _is_about_others(error: BaseException) -> bool:
     """Whether torch says that another process does not answer; gloo has no exception of its own."""
-    return isinstance(error, distributed.DistError) or "gloo" in str(error)
+    ours = isinstance(error, RuntimeError) and "gloo" in str(error)
+    return ours or isinstance(error, distributed.DistError)
 
 
 def own_device(name: str) -> torch.device:
@@ -150,6 +156,18 @@ def with_shared_norms(network: nn.Module) -> nn.Module:
     return network
 
 
+class _Summed(torch.autograd.Function):
+    """The sum over all processes; the gradient of it is theirs together too."""
+
+    @staticmethod
+    def forward(_: Any, tensor: Tensor) -> Tensor:
+        return summed(tensor)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return summed(gradient)
+
+
 class SharedBatchNorm(nn.BatchNorm2d):
     """Batch norm over the images of all processes, where torch's own knows GPUs only."""
 
@@ -171,9 +189,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
         wide = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
         sizes = wide.new_tensor([wide.numel() / wide.shape[1]])
         count = summed(sizes)
-        mean = summed_with_gradient(wide.sum(axes)) / count
+        mean = _Summed.apply(wide.sum(axes)) / count
         apart = wide - mean[:, None, None]
-        variance = summed_with_gradient(apart.square().sum(axes)) / count
+        variance = _Summed.apply(apart.square().sum(axes)) / count
         if self.track_running_stats:
             self._remember(mean.detach(), variance.detach(), count)
         scale = self.weight * (variance + self.eps).rsqrt()

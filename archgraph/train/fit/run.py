@@ -189,13 +189,13 @@ def _begun(job: Job, settings: TrainSettings, open_: Opened) -> tuple[_Parts, Ma
     data, val = _sources(job)
     train_set = open_(data, job.ids)
     val_set = open_(val, job.ids) if val else None
+    plan = make_plan(train_set, val_set, settings)
     compiled = _compiled(job, train_set)
     graph = compiled.operators.graph
     source = emit(graph)
     facts = _facts(job, compiled, source, settings, train_set, (data, val))
     if val_set is not None:
         map_classes(facts.class_names, val_set.class_names)
-    plan = make_plan(train_set, val_set, settings)
     torch.manual_seed(settings.seed)
     network = load_module(source)
     notes: Sequence[str] = ()
@@ -383,9 +383,9 @@ def _spec_text(job: Job) -> str:
 
 def _network(folder: RunFolder) -> nn.Module:
     """The network as the run has it, whatever archgraph would print today."""
-    name = folder.facts.class_name
+    name, source = folder.facts.class_name, folder.source
     try:
-        program = import_program(folder.source, name, {})
+        program = import_program(source, name, {})
         network: nn.Module = getattr(program.module, name)()
     except Exception as error:  # a file of Python that was changed raises anything
         raise folder.damaged(MODEL, error) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -119,7 +120,10 @@ class Trainer:
             return network
         ids = [self.device.index] if self.device.type == "cuda" else None
         # Statistics of norms are the same everywhere already, or each process's own.
-        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            # Newer releases of torch have another name for it, older ones do not.
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
 
     def step(self, batches: Sequence[Batch], rate: float) -> Losses:
         """Learn from some images.

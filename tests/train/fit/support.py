@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def batches(size: int, count: int, accumulate: int = 1) -> list[list[Batch]]:
     )
     found: list[Batch] = []
     while len(found) < count * accumulate:
-        found += loader
+        found += islice(loader, IMAGES // size * accumulate)
     return [found[i * accumulate : (i + 1) * accumulate] for i in range(count)]
 
 

@@ -34,7 +34,6 @@ from archgraph.train.records import Dataset, ImageRecord, Pixels
 from tests.train.fit.group import in_group
 from tests.train.fit.scenario import after, die
 from tests.train.fit.support import (
-    SIZE,
     SMALL,
     batches,
     compiled,
@@ -269,7 +268,7 @@ def test_a_folder_that_is_not_empty_ends_all(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_batch_that_processes_cannot_share(tmp_path: Path) -> None:
     found = in_group(run, tmp_path / "run", replace(SMALL, batch_size=3), folder=tmp_path)
-    message = "a batch of 3 images cannot be divided between 2 processes with 1 parts each"
+    message = "a batch of 3 images cannot be divided between 2 processes, into 1 parts each"
     assert found == [[("E553", message)]] * 2
     assert not (tmp_path / "run").exists()
 

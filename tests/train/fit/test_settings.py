@@ -178,7 +178,7 @@ def test_too_few_images_for_a_batch() -> None:
 
 
 def test_a_batch_that_cannot_be_divided() -> None:
-    with pytest.raises(DataError, match="between 1 processes with 3 parts each") as raised:
+    with pytest.raises(DataError, match="of 4 images cannot be divided into 3 parts") as raised:
         make_plan(opened("shapes:train", "dense"), None, replace(SMALL, accumulate=3))
     assert raised.value.diagnostics[0].code == "E553"
     assert raised.value.diagnostics[0].hint == "set batch_size to a multiple of 3"
