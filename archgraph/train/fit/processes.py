@@ -192,8 +192,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
         mean = _Summed.apply(wide.sum(axes)) / count
         apart = wide - mean[:, None, None]
         variance = _Summed.apply(apart.square().sum(axes)) / count
-        if self.track_running_stats:
-            self._remember(mean.detach(), variance.detach(), count)
+        self._remember(mean.detach(), variance.detach(), count)
         scale = self.weight * (variance + self.eps).rsqrt()
         whole = apart * scale[:, None, None] + self.bias[:, None, None]
         normalized: Tensor = whole.to(input.dtype)

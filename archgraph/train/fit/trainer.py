@@ -93,10 +93,10 @@ class Trainer:
             network = with_shared_norms(network)
         if settings.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if settings.checkpoint:
-            checkpoint_blocks(network)
         if settings.compile:
             compile_blocks(network)
+        if settings.checkpoint:
+            checkpoint_blocks(network)
         self.network = network
         self._averaged = average is not None
         self.average = average if average is not None else network

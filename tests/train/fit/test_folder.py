@@ -138,7 +138,7 @@ def test_data_that_has_changed(copied: Path) -> None:
 def test_a_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("")
-    with pytest.raises(InputOutputError, match="is not empty: it has 'thesis.tex'") as raised:
+    with pytest.raises(InputOutputError, match=r"is not empty: it has 'thesis\.tex'") as raised:
         train(job(), SMALL, tmp_path / "run", opened=opened)
     assert "--resume" in raised.value.diagnostics[0].hint
     assert [each.name for each in (tmp_path / "run").iterdir()] == ["thesis.tex"]

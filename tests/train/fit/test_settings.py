@@ -72,6 +72,12 @@ def test_every_kind_of_mistake(key: str, value: object, said: str) -> None:
     assert refused(**{key: value}) == [said]
 
 
+def test_settings_that_exclude_each_other() -> None:
+    assert refused(compile=True, checkpoint=True) == [
+        "'compile' and 'checkpoint' exclude each other"
+    ]
+
+
 def test_all_mistakes_of_a_file_have_their_places(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text("lr: 1e-3\nbatchsize: 3\nfreeze: [backbone]\nseed: -1\n")
