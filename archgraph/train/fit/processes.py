@@ -156,6 +156,12 @@ def with_shared_norms(network: nn.Module) -> nn.Module:
     return network
 
 
+def _shared_sum(tensor: Tensor) -> Tensor:
+    """The sum over all processes, with gradient."""
+    found: Tensor = _Summed.apply(tensor)  # type: ignore[no-untyped-call]
+    return found
+
+
 class _Summed(torch.autograd.Function):
     """The sum over all processes; the gradient of it is theirs together too."""
 
@@ -189,9 +195,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
         wide = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
         sizes = wide.new_tensor([wide.numel() / wide.shape[1]])
         count = summed(sizes)
-        mean = _Summed.apply(wide.sum(axes)) / count
+        mean = _shared_sum(wide.sum(axes)) / count
         apart = wide - mean[:, None, None]
-        variance = _Summed.apply(apart.square().sum(axes)) / count
+        variance = _shared_sum(apart.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach(), count)
         scale = self.weight * (variance + self.eps).rsqrt()
         whole = apart * scale[:, None, None] + self.bias[:, None, None]

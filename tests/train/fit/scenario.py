@@ -15,7 +15,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import torch
 import torch._dynamo  # what the first step of an optimizer would load
@@ -147,7 +147,7 @@ def die_while_writing(number: int) -> None:
 class _Half:
     """A file in which only half of what is written arrives before all ends."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[Any]) -> None:
         self._file = file
 
     def __enter__(self) -> _Half:

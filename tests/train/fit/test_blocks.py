@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from archgraph.codegen import emit, load_module
 from archgraph.compiler import compile_spec
+from archgraph.detect import detection_loss
 from archgraph.errors import DataError
 from archgraph.train.fit import Trainer, TrainSettings
 from archgraph.train.fit.blocks import repeated_blocks
@@ -102,16 +103,14 @@ def test_losses_are_float32_whatever_the_precision(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[torch.dtype, torch.dtype]] = []
-    import archgraph.train.fit.trainer as module
-
-    real = module.detection_loss
+    real = detection_loss
 
     def watched(logits: Tensor, *rest: object) -> object:
         found = real(logits, *rest)  # type: ignore[arg-type]
         seen.append((logits.dtype, found.total.dtype))
         return found
 
-    monkeypatch.setattr(module, "detection_loss", watched)
+    monkeypatch.setattr("archgraph.train.fit.trainer.detection_loss", watched)
     made, loss = one_step(replace(PLAIN, precision=precision))  # type: ignore[arg-type]
     assert seen == [(getattr(torch, precision), torch.float32)]
     assert {each.dtype for each in made.network.parameters()} == {torch.float32}

@@ -28,7 +28,7 @@ CHANGED = replace(
 )
 
 
-def refused(**given: object) -> list[str]:
+def refused(**given: Any) -> list[str]:
     with pytest.raises(DataError) as raised:
         make_settings({key: ArgumentValue(value) for key, value in given.items()})
     assert all(each.code == "E550" for each in raised.value.diagnostics)
