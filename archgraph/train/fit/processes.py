@@ -64,24 +64,23 @@ def process_group(device: torch.device) -> Iterator[Place]:
         yield place()
         # Without it a process that is done may take the connections of others with it.
         distributed.barrier()
-    except BaseException as error:
-        # Threads of gloo may still hold tensors. They need Python's lock to let go of them, and
-        # the end of the group would wait for these threads without giving it away.
-        sleep(LETTING_GO)
+    except RuntimeError as error:
         if not _is_about_others(error):
             raise
         said = str(error).splitlines()[0]
         message = f"processes that train together lost one another: {said}"
         raise DataError(Diagnostic(LOST, message, None, HINT)) from None
     finally:
+        # Threads of gloo may still hold tensors of the last words. They need Python's lock to let
+        # go of them, and what ends a group waits for its threads without giving the lock away.
+        sleep(LETTING_GO)
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
-def _is_about_others(error: BaseException) -> bool:
+def _is_about_others(error: RuntimeError) -> bool:
     """Whether torch says that another process does not answer; gloo has no exception of its own."""
-    ours = isinstance(error, RuntimeError) and "gloo" in str(error)
-    return ours or isinstance(error, distributed.DistError)
+    return isinstance(error, distributed.DistError) or "gloo" in str(error)
 
 
 def own_device(name: str) -> torch.device:

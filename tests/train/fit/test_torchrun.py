@@ -33,7 +33,7 @@ def test_a_process_that_dies_is_started_again(tmp_path: Path) -> None:
         run = tmp_path / f"run{number}"
         broken = torchrun(run, dies_at)
         assert broken.returncode == 0, broken.stderr
-        assert "E559" in broken.stderr and "internal error" not in broken.stderr
+        assert "internal error" not in broken.stderr and "Traceback" not in broken.stderr
         assert broken.stdout.count("12 steps in") == 1
         assert same_runs(run, tmp_path / "whole")
         assert steps_of(run, "eval") == [6, 12]
