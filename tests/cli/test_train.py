@@ -48,6 +48,7 @@ def test_a_training(archgraph: Command, folder: Path) -> None:
     assert "archgraph train --resume run" in failed.err
 
 
+@pytest.mark.slow
 def test_a_signal_and_how_to_go_on(
     archgraph: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_signal_and_how_to_go_on(
     assert same(*map(weights, names))
 
 
+@pytest.mark.slow
 def test_which_setting_wins(archgraph: Command, folder: Path) -> None:
     """A recipe, under a file, under options, under `--with`."""
     (folder / "s.yaml").write_text("lr: 5e-4\nepochs: 9\nseed: 5\nmomentum: 0.8\n")

@@ -169,6 +169,7 @@ def test_a_folder_that_cannot_be_written_whole_is_empty(
     assert list((tmp_path / "run").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_with_weights_to_begin_with(finished: Path, tmp_path: Path) -> None:
     """Also where it stops before its first state: the weights are taken again."""
     begun = job(weights=finished / "last.safetensors")

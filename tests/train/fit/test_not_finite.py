@@ -117,6 +117,7 @@ def test_float16_leaves_out_a_step_that_overflows() -> None:
     assert (made.steps, made.state()["scaler"]["scale"]) == (1, scale / 2)
 
 
+@pytest.mark.slow
 def test_a_training_stops_and_its_last_state_is_whole(tmp_path: Path) -> None:
     how = replace(SMALL, lr=1e30, save_minutes=1e-9, optimizer="sgd")
     with pytest.raises(DataError) as raised:

@@ -97,6 +97,7 @@ def test_parts_of_two_processes_are_a_batch(tmp_path: Path) -> None:
     assert furthest(first["state"]["network"], alone["state"]["network"]) < 1e-10
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_are_a_batch() -> None:
     settings = replace(MOVING, freeze=("*norm*",))
     whole, parts = trainer(settings, double=True), trainer(settings, double=True)
