@@ -89,8 +89,8 @@ class UsageError(ArchgraphError):
     exit_code: ClassVar[int] = 2
 
 
-def parse_settings(texts: Sequence[str] | None) -> Arguments:
-    """The values of every `--set`.
+def parse_settings(texts: Sequence[str] | None, option: str = "--set") -> Arguments:
+    """The values of every `--set`, or of another option like it.
 
     Raises:
         UsageError: every text that is not KEY=VALUE (E120), holds no YAML value, or sets a key
@@ -102,7 +102,7 @@ def parse_settings(texts: Sequence[str] | None) -> Arguments:
     found: list[Diagnostic] = []
     for text in texts or ():
         try:
-            key, value = parse_setting(text)
+            key, value = parse_setting(text, option)
         except SpecError as error:
             found.extend(error.diagnostics)
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from archgraph.cli.options import (
     parse_settings,
 )
 from archgraph.cli.output import note, progress, progress_bar, write
-from archgraph.cli.training_bar import watching
-from archgraph.errors import Diagnostic
+from archgraph.cli.training_bar import is_later_process, watching
+from archgraph.errors import ArchgraphError, Diagnostic
 
 if TYPE_CHECKING:
     from archgraph.spec import ArgumentValue
@@ -40,6 +39,15 @@ EXAMPLES = """
   torchrun --nproc-per-node 8 -m archgraph train d.yaml --data coco:photos -o runs/d
   archgraph train --resume runs/d0
 """
+
+# Settings that have an option of their own.
+OPTIONS = {
+    "epochs": "--epochs",
+    "batch_size": "--batch-size",
+    "lr": "--lr",
+    "time_limit": "--minutes",
+    "seed": "--seed",
+}
 
 
 def train(
@@ -152,29 +160,49 @@ def train(
         "lr": lr,
         "time_limit": minutes,
         "seed": seed,
-        "workers": workers,
     }
-    _check_usage(spec, data, output, resume, {**numbers, "recipe": recipe or None})
+    given = {
+        "SPEC": spec,
+        "--data": data,
+        "--val": val,
+        "-o": output,
+        "--set": settings,
+        "--variant": variant,
+        "--search": search,
+        "--weights": weights,
+        "--ids": ids != "dense",
+        "--recipe": recipe,
+        "--settings": settings_file,
+        "--with": chosen,
+        **{OPTIONS[name]: value is not None for name, value in numbers.items()},
+    }
+    _check_usage(given, resume)
     opened = _Opener()
-    if resume is not None:
+    try:
+        if resume is not None:
+            with progress("loading torch"):
+                from archgraph.train.fit import resume as go_on
+            with watching(resume, tensorboard=tensorboard) as watchers:
+                outcome = go_on(
+                    resume, device=device, workers=workers, watchers=watchers, opened=opened
+                )
+            _tell(outcome, resume)
+            return
+        assert output is not None
+        arguments, library = parse_settings(settings), make_library(search)
         with progress("loading torch"):
-            from archgraph.train.fit import resume as go_on
-        with watching(resume, tensorboard=tensorboard) as watchers:
-            outcome = go_on(
-                resume, device=device, workers=workers, watchers=watchers, opened=opened
-            )
-        _tell(outcome, resume)
-        return
-    assert output is not None
-    arguments, library = parse_settings(settings), make_library(search)
-    with progress("loading torch"):
-        from archgraph.train.fit import Job
-        from archgraph.train.fit import train as fit
-    how = _settings(recipe, settings_file, chosen, numbers)
-    job = Job(spec, data, val, arguments, library, variant, weights, ids)
-    with watching(output, tensorboard=tensorboard) as watchers:
-        outcome = fit(job, how, output, device=device, watchers=watchers, opened=opened)
-    _tell(outcome, output)
+            from archgraph.train.fit import Job
+            from archgraph.train.fit import train as fit
+        how = _settings(recipe, settings_file, chosen, {**numbers, "workers": workers})
+        job = Job(spec, data, val, arguments, library, variant, weights, ids)
+        with watching(output, tensorboard=tensorboard) as watchers:
+            outcome = fit(job, how, output, device=device, watchers=watchers, opened=opened)
+        _tell(outcome, output)
+    except ArchgraphError as error:
+        # The first process says it for all, unless it is gone itself.
+        if is_later_process() and not any(each.code == "E559" for each in error.diagnostics):
+            raise typer.Exit(error.exit_code) from None
+        raise
 
 
 COMMAND = train
@@ -191,27 +219,25 @@ class _Opener:
             return open_dataset(source, ids=ids, progress=told)
 
 
-def _check_usage(
-    spec: str, data: str, output: Path | None, resume: Path | None, others: Mapping[str, object]
-) -> None:
+def _check_usage(given: Mapping[str, object], resume: Path | None) -> None:
     """Refuse options that say too much or too little.
 
     Raises:
         UsageError: E125.
     """
+    said = [name for name, value in given.items() if value]
     if resume is None:
-        if not spec:
+        if "SPEC" not in said:
             raise _unusable("there is nothing to train", "give a SPEC, or --resume DIR")
-        if not data:
+        if "--data" not in said:
             raise _unusable("there are no images to learn from", "give --data coco:DIR or shapes")
-        if output is None:
+        if "-o" not in said:
             raise _unusable("there is no folder for the run", "give -o runs/NAME")
         return
-    said = [name for name, value in others.items() if value is not None and name != "workers"]
-    given = [name for name, value in (("SPEC", spec), ("--data", data), ("-o", output)) if value]
-    if said or given:
-        what = given[0] if given else f"--{said[0].replace('_', '-')}"
-        message = f"'--resume' goes on with what the run began with; '{what}' says something else"
+    if said:
+        message = (
+            f"'--resume' goes on with what the run began with; '{said[0]}' says something else"
+        )
         raise _unusable(message, "leave it out, or begin a new run with --weights")
 
 
@@ -236,15 +262,15 @@ def _settings(
     given: dict[str, ArgumentValue] = {
         name: ArgumentValue(value) for name, value in numbers.items() if value is not None
     }
-    return make_settings({**given, **parse_settings(chosen)}, settings)
+    return make_settings({**given, **parse_settings(chosen, "--with")}, settings)
 
 
 def _tell(outcome: Outcome, folder: Path) -> None:
     """How it ended; in the first process."""
-    if int(os.environ.get("RANK", "0")):
-        return
     from archgraph.train.fit.watch import duration
 
+    if is_later_process():
+        raise typer.Exit(130 if outcome.interrupted else 0)
     if outcome.interrupted:
         note(f"interrupted after step {outcome.steps:,}; go on with")
         note(f"  archgraph train --resume {shlex.quote(str(folder))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,22 @@ if TYPE_CHECKING:
     from archgraph.train.fit.watch import Progress, Watcher
 
 
+def is_later_process() -> bool:
+    """Whether torchrun started this process beside a first one."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 @contextmanager
 def watching(folder: Path, *, tensorboard: bool = False) -> Iterator[Sequence[Watcher]]:
-    """Who is told of a training: the terminal, and TensorBoard where it is asked for."""
+    """Who is told of a training: the terminal, and TensorBoard where it is asked for.
+
+    Of several processes on one terminal only the first one speaks.
+    """
     from archgraph.train.fit.watch import Lines, TensorBoard
 
+    if is_later_process():
+        yield []
+        return
     boards: list[Watcher] = [TensorBoard(folder / "tensorboard")] if tensorboard else []
     if not sys.stderr.isatty():
         yield [Lines(every=QUIET_SECONDS), *boards]

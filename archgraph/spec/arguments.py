@@ -26,8 +26,12 @@ class ArgumentValue:
 Arguments = Mapping[str, ArgumentValue]
 
 
-def parse_setting(text: str) -> tuple[str, ArgumentValue]:
+def parse_setting(text: str, option: str = OUTSIDE) -> tuple[str, ArgumentValue]:
     """`KEY=VALUE` of the command line; the value is a YAML scalar, a range, a list or a map.
+
+    Args:
+        text: what follows the option.
+        option: which one it is.
 
     Raises:
         SpecError: E120, there is no `=`, or the value is no YAML.
@@ -35,25 +39,29 @@ def parse_setting(text: str) -> tuple[str, ArgumentValue]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not _KEY.match(key) or _BREAK.search(value):
-        where = Location(OUTSIDE, 1, 1, len(text) + 1, text)
-        hint = "write --set KEY=VALUE, for example --set channels=64"
+        where = Location(option, 1, 1, len(text) + 1, text)
+        example = " --set channels=64" if option == OUTSIDE else " --with lr=0.01"
+        hint = f"write {option} KEY=VALUE, for example{example}"
         raise SpecError(Diagnostic("E120", f"'{text}' is not KEY=VALUE", where, hint))
     lead = "value: "
     shift = len(text) - len(value) - len(lead)
     try:
-        raw = read_documents(lead + value, OUTSIDE)[0]
+        raw = read_documents(lead + value, option)[0]
     except SpecError as error:
-        moved = [replace(d, location=_shifted(d.location, shift, text)) for d in error.diagnostics]
+        moved = [
+            replace(d, location=_shifted(d.location, shift, text, option))
+            for d in error.diagnostics
+        ]
         raise SpecError(moved) from None
-    where = _shifted(raw.place.at("value").location, shift, text)
+    where = _shifted(raw.place.at("value").location, shift, text, option)
     return key, ArgumentValue(raw.data["value"], where)
 
 
-def _shifted(where: Location | None, shift: int, text: str) -> Location:
+def _shifted(where: Location | None, shift: int, text: str, option: str) -> Location:
     """A place in what was read, which has our own key before the value, as one in `text`."""
     start, end = (where.column, where.end_column) if where else (1, 1)
     start = max(start + shift, 1)
-    return Location(OUTSIDE, 1, start, max(end + shift, start), text)
+    return Location(option, 1, start, max(end + shift, start), text)
 
 
 def python_argument(value: object) -> ArgumentValue:

@@ -103,7 +103,7 @@ def write_torch(path: Path, tensors: Mapping[str, Tensor]) -> None:
     replace_file(path, buffer.getvalue())
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes | memoryview) -> None:
     """Replace a file in one step: it holds all of `content`, or what it held before.
 
     Raises:

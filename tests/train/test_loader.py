@@ -238,3 +238,19 @@ def test_an_image_alters_nothing_of_another() -> None:
     (whole,) = make_loader(data, SIZE, 4, augment=steps)
     singles = list(make_loader(data, SIZE, 1, augment=steps))
     assert all(torch.equal(whole.images[i], singles[i].images[0]) for i in range(4))
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_going_on_in_the_middle_gives_the_rest(workers: int) -> None:
+    def loader(skip: int) -> Loader:
+        steps = reference_steps(SIZE)
+        share = Share(1, 2, even=True)
+        options = {"augment": steps, "workers": workers, "seed": 3, "epoch": 2, "share": share}
+        return make_loader(Shapes("val", 14, 64), SIZE, 2, shuffle=True, skip=skip, **options)  # type: ignore[arg-type]
+
+    whole = list(loader(0))
+    assert [len(batch) for batch in whole] == [2, 2, 2, 1]
+    for skip in range(5):
+        rest = list(loader(skip))
+        assert len(rest) == 4 - skip == len(loader(skip))
+        assert all(same(a, b) for a, b in zip(rest, whole[skip:], strict=True))

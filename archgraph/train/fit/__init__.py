@@ -6,9 +6,10 @@ whatever ends it, it goes on as if nothing had happened.
 """
 
 from archgraph.train.fit.folder import RunFolder
+from archgraph.train.fit.load import load_detector
 from archgraph.train.fit.loop import Outcome
 from archgraph.train.fit.recipes import RECIPES, recipe
-from archgraph.train.fit.run import Job, load_detector, resume, train
+from archgraph.train.fit.run import Job, resume, train
 from archgraph.train.fit.settings import TrainSettings, make_settings, read_settings
 from archgraph.train.fit.trainer import Losses, NotFiniteError, Trainer
 from archgraph.train.fit.watch import Lines, TensorBoard, Watcher

@@ -66,15 +66,17 @@ def _contexts(block: nn.Module) -> tuple[Any, Any]:
 
 @contextmanager
 def _uncounted(block: nn.Module) -> Iterator[None]:
+    """Norms compute what they have computed, and remember it with a weight of 0."""
     counting = [
-        each
+        (each, each.momentum, each.num_batches_tracked)
         for each in block.modules()
-        if isinstance(each, _BatchNorm) and each.training and each.track_running_stats
+        if isinstance(each, _BatchNorm) and each.training and each.num_batches_tracked is not None
     ]
-    for norm in counting:
-        norm.track_running_stats = False
+    for norm, _, count in counting:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = count.clone()
     try:
         yield
     finally:
-        for norm in counting:
-            norm.track_running_stats = True
+        for norm, momentum, count in counting:
+            norm.momentum, norm.num_batches_tracked = momentum, count

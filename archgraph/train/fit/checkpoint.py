@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from archgraph.errors import DataError, Diagnostic, InputOutputError
-from archgraph.weights.files import replacing
+from archgraph.weights.files import replace_file
 
 VERSION = 1
 
@@ -41,13 +42,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "trainer": dict(checkpoint.trainer),
         "seconds": checkpoint.seconds,
     }
-    try:
-        with replacing(path) as file:
-            torch.save(content, file)
-    except RuntimeError as error:
-        # What torch makes of a disk that is full.
-        message = f"cannot write '{path}': {str(error).splitlines()[0]}"
-        raise InputOutputError(Diagnostic("E020", message)) from None
+    # Torch's writer would hide what a disk that is full has to say.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    replace_file(path, buffer.getbuffer())
 
 
 def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
@@ -58,13 +56,15 @@ def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         DataError: E555, it is damaged.
     """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-        if content["version"] != VERSION:
-            raise ValueError(f"version {content['version']}, not {VERSION}")
-        return Checkpoint(content["trainer"], float(content["seconds"]))
+        stored = path.read_bytes()
     except OSError as error:
         message = f"cannot read '{path}': {error.strerror or error}"
         raise InputOutputError(Diagnostic("E001", message)) from None
+    try:
+        content = torch.load(io.BytesIO(stored), map_location=device, weights_only=True)
+        if content["version"] != VERSION:
+            raise ValueError(f"version {content['version']}, not {VERSION}")
+        return Checkpoint(content["trainer"], float(content["seconds"]))
     except Exception as error:  # a damaged pickle raises whatever its bytes lead to
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = f"'{path}' is damaged, or another program wrote it: {said}"

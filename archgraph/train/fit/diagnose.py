@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,49 +11,57 @@ from torch import Tensor
 from archgraph.codegen.interpreter import Interpreter
 from archgraph.errors import DataError, Diagnostic, Location
 from archgraph.ir import Graph, Node
+from archgraph.train.fit.processes import gathered
 from archgraph.train.fit.trainer import NotFiniteError, Trainer, autocast
 from archgraph.train.samples.loader import Batch
 
 HINT = "a smaller lr, a longer warmup or precision bfloat16 may help; the last state is whole"
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What is no number, and where; `sure` where something that is none was seen."""
+
+    text: str
+    location: Location | None = None
+    sure: bool = True
+
+
 def not_finite(trainer: Trainer, graph: Graph, error: NotFiniteError) -> DataError:
     """E557: what is no number, and the first node of the network where that is so.
 
     The network is computed once more, node by node, on the same images with the same weights.
+    Every process looks at its own images, and all say what the first has found that has found
+    something.
 
     Args:
         trainer: before the step.
         graph: of its network, at OPERATORS.
         error: what stopped it.
     """
-    step = trainer.steps + 1
-    what = f"the {error.of} of step {step:,} is not a finite number"
-    found = _weights(trainer) or _images(error.batches)
-    location = None
-    if not found and error.of == "gradient":
-        found, location = _gradient(trainer, graph)
-    elif not found:
-        found, location = _values(trainer, graph, error.batches)
-    return DataError(Diagnostic("E557", f"{what}: {found}", location, HINT))
+    own = _weights(trainer) or _images(error.batches)
+    if own is None and error.of == "gradient":
+        own = _gradient(trainer, graph)
+    own = own or _values(trainer, graph, error.batches)
+    found = min(gathered(own), key=lambda each: not each.sure)
+    message = f"the {error.of} of step {trainer.steps + 1:,} is not a finite number: {found.text}"
+    return DataError(Diagnostic("E557", message, found.location, HINT))
 
 
-def _weights(trainer: Trainer) -> str:
+def _weights(trainer: Trainer) -> _Found | None:
     wrong = [name for name, each in trainer.network.named_parameters() if not _finite(each)]
-    return f"weights '{wrong[0]}' are not" if wrong else ""
+    return _Found(f"weights '{wrong[0]}' are not") if wrong else None
 
 
-def _images(batches: Sequence[Batch]) -> str:
+def _images(batches: Sequence[Batch]) -> _Found | None:
     for batch in batches:
         for image, image_id in zip(batch.images, batch.image_ids, strict=True):
             if not _finite(image):
-                return f"image {image_id} is not"
-    return ""
+                return _Found(f"image {image_id} is not")
+    return None
 
 
-def _values(
-    trainer: Trainer, graph: Graph, batches: Sequence[Batch]
-) -> tuple[str, Location | None]:
+def _values(trainer: Trainer, graph: Graph, batches: Sequence[Batch]) -> _Found:
     """The first node whose value is not finite."""
     again = Interpreter(graph).to(trainer.device)
     weight = next(trainer.network.parameters())
@@ -63,11 +72,11 @@ def _values(
             for node, value in again.values([batch.images]):
                 if not _finite(value):
                     images = _not_finite_images(value, batch)
-                    return f"{_named(node)} is not, {images}", node.location
-    return "all values of the network are; targets or the loss itself are not", None
+                    return _Found(f"{_named(node)} is not, {images}", node.location)
+    return _Found("all values of the network are; targets or the loss itself are not", sure=False)
 
 
-def _gradient(trainer: Trainer, graph: Graph) -> tuple[str, Location | None]:
+def _gradient(trainer: Trainer, graph: Graph) -> _Found:
     """The last node with a gradient that is not finite: the first on the way back."""
     wrong = {
         name.rpartition(".")[0]
@@ -76,8 +85,8 @@ def _gradient(trainer: Trainer, graph: Graph) -> tuple[str, Location | None]:
     }
     for node in reversed(graph.order()):
         if node.weights in wrong:
-            return f"that of the weights of {_named(node)} is not", node.location
-    return "no single weight has one that is not; together they are too large", None
+            return _Found(f"that of the weights of {_named(node)} is not", node.location)
+    return _Found("no single weight has one that is not; together they are too large", sure=False)
 
 
 def _named(node: Node) -> str:

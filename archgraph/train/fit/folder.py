@@ -134,7 +134,8 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             holds = next(path.iterdir(), None)
-            (path / SAMPLES).mkdir(exist_ok=True)
+            if holds is None:
+                (path / SAMPLES).mkdir()
         except OSError as error:
             message = f"cannot make the folder '{path}': {error.strerror or error}"
             raise InputOutputError(Diagnostic("E020", message)) from None
@@ -142,10 +143,18 @@ class RunFolder:
             hint = f"go on with it by `archgraph train --resume {path}`, or name another folder"
             message = f"the folder '{path}' is not empty: it has '{holds.name}'"
             raise InputOutputError(Diagnostic("E020", message, None, hint))
-        for name, text in {**texts, SETTINGS: settings.as_yaml()}.items():
-            replace_file(path / name, text.encode())
-        # The last one, which makes it the folder of a run.
-        replace_file(path / RUN, f"{json.dumps(asdict(facts), indent=2)}\n".encode())
+        run = f"{json.dumps(asdict(facts), indent=2)}\n"
+        # The last one makes it the folder of a run.
+        files = {**texts, SETTINGS: settings.as_yaml(), RUN: run}
+        try:
+            for name, text in files.items():
+                replace_file(path / name, text.encode())
+        except InputOutputError:
+            # Half a folder would be in the way of the next try.
+            for name in files:
+                (path / name).unlink(missing_ok=True)
+            (path / SAMPLES).rmdir()
+            raise
         return cls(path)
 
     @cached_property

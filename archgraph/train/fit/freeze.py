@@ -39,9 +39,16 @@ def _top(names: Sequence[str]) -> str:
 
 
 def freeze(network: nn.Module, patterns: Sequence[str]) -> None:
-    """Stop gradients of what patterns mean, see `train_mode` too."""
+    """Stop gradients of what patterns mean, see `train_mode` too.
+
+    Raises:
+        DataError: E554, a pattern means nothing, or nothing is left to train.
+    """
     for name in frozen_modules(network, patterns):
         network.get_submodule(name).requires_grad_(False)
+    if not any(each.requires_grad for each in network.parameters()):
+        message = f"{', '.join(map(repr, patterns))} freezes everything: nothing is left to train"
+        raise DataError(Diagnostic("E554", message, None, "freeze less, such as 'backbone'"))
 
 
 def train_mode(network: nn.Module, patterns: Sequence[str]) -> None:

@@ -48,7 +48,8 @@ class Keeper:
         self._first = place().rank == 0
         self._metrics = Metrics(folder.path / METRICS, steps) if self._first else None
         self._noted, self._clock = noted, clock
-        self._saved_at, self._saved_step = clock(), steps if steps else -1
+        # A kill between two files leaves one of them behind: the next save writes both.
+        self._saved_at, self._saved_step = clock(), -1
         self._sums: dict[str, float] = {}
         self._counted = 0
 
@@ -81,7 +82,11 @@ class Keeper:
     def best(self) -> tuple[float, int] | None:
         """The AP of the best evaluation, and its step."""
         lines = self._metrics.of("eval") if self._metrics else ()
-        known = [(line["ap"], line["step"]) for line in lines if line["ap"] is not None]
+        known = [
+            (line["ap"], line["step"])
+            for line in lines
+            if line["ap"] is not None and line.get("kept", True)
+        ]
         return max(known, key=lambda each: (each[0], -each[1]), default=None)
 
     def record(self, trainer: Trainer, progress: Progress, found: Evaluation) -> bool:
@@ -89,9 +94,13 @@ class Keeper:
         numbers = found.numbers.as_dict()
         ap, before = numbers["ap"], self.best
         best = ap is not None and (before is None or ap > before[0])
-        if best:
-            self._try(lambda: self._write_weights(trainer.average, BEST, trainer.steps, numbers))
-        self._add({"kind": "eval", **_place(progress), **numbers})
+        line = {"kind": "eval", **_place(progress), **numbers}
+        if best and not self._try(
+            lambda: self._write_weights(trainer.average, BEST, trainer.steps, numbers)
+        ):
+            # The best of those that are there is another one.
+            line["kept"] = best = False
+        self._add(line)
         return best
 
     def save_now_and_then(self, trainer: Trainer, seconds: float) -> None:
@@ -153,11 +162,13 @@ class Keeper:
         }
         write_safetensors(self.folder.path / name, network.state_dict(), metadata)
 
-    def _try(self, write: Callable[[], None]) -> None:
+    def _try(self, write: Callable[[], None]) -> bool:
         try:
             write()
         except InputOutputError as error:
             self._noted(f"{error.diagnostics[0].message}; training goes on")
+            return False
+        return True
 
     def _add(self, line: Mapping[str, Any]) -> None:
         assert self._metrics is not None

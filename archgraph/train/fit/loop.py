@@ -17,7 +17,7 @@ from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, Evaluation, evaluate, place
 from archgraph.train.fit.diagnose import not_finite
 from archgraph.train.fit.keeper import Keeper
-from archgraph.train.fit.processes import told
+from archgraph.train.fit.processes import share_statistics, together, told
 from archgraph.train.fit.schedule import Schedule
 from archgraph.train.fit.settings import TrainSettings
 from archgraph.train.fit.trainer import NotFiniteError, Trainer
@@ -80,10 +80,10 @@ def make_plan(train: Dataset, val: Dataset | None, settings: TrainSettings) -> P
     """
     parts = place().count * settings.accumulate
     if settings.batch_size % parts:
-        message = (
-            f"a batch of {settings.batch_size} images cannot be divided between "
-            f"{place().count} processes with {settings.accumulate} parts each"
-        )
+        parties = f"into {settings.accumulate} parts"
+        if place().count > 1:
+            parties = f"between {place().count} processes, {parties} each"
+        message = f"a batch of {settings.batch_size} images cannot be divided {parties}"
         hint = f"set batch_size to a multiple of {parts}"
         raise DataError(Diagnostic("E553", message, None, hint))
     if len(train) < settings.batch_size:
@@ -195,12 +195,14 @@ class Loop:
                     self.keeper.save(self.trainer, self.seconds)
                 else:
                     self.keeper.save_now_and_then(self.trainer, self.seconds)
-        self.keeper.save(self.trainer, self.seconds, must=True)
-        self.keeper.summarize(self._progress())
-        self.keeper.report(last)
-        return Outcome(
-            self.trainer.steps, self.seconds, self.keeper.best, last, interrupted=not ended
-        )
+            with together():
+                self.keeper.save(self.trainer, self.seconds, must=True)
+            self.keeper.summarize(self._progress())
+            self.keeper.report(last)
+        # With the last step made, its evaluation may still be missing.
+        interrupted = now.interrupted and (now.due or not ended)
+        best = told(self.keeper.best)
+        return Outcome(self.trainer.steps, self.seconds, best, last, interrupted)
 
     def _told(self, interrupted: bool) -> _Told:
         """What the first process decides for all: its clock is the one that counts."""
@@ -219,7 +221,8 @@ class Loop:
 
     def _step(self, batches: Iterator[Sequence[Batch]], rate: float, start: float) -> None:
         before = self.clock()
-        parts = next(batches)
+        with together():
+            parts = next(batches)
         if not self._late:
             self.keeper.show_learned(parts[0])
         waited = self.clock() - before
@@ -260,6 +263,8 @@ class Loop:
         assert self.plan.val is not None
         first = place().rank == 0
         settings = self.plan.settings
+        if not settings.sync_norm:
+            share_statistics(self.trainer.average)
         found = evaluate(
             self.detect,
             self.plan.val,

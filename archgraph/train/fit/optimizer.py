@@ -64,6 +64,8 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 def clip(parameters: Iterable[nn.Parameter], *, each: float, whole: float) -> Tensor:
     """Shorten gradients that are too long, and say how long they were together; shape ().
 
+    What is no number stays where it is, so that one can find out where that was.
+
     Args:
         parameters: those with gradients count.
         each: the longest gradient of one parameter (google/automl clips these first); 0 for any.
@@ -80,5 +82,6 @@ def clip(parameters: Iterable[nn.Parameter], *, each: float, whole: float) -> Te
         norms = norms * factors
     if whole:
         together = norms.square().sum().sqrt()
-        torch._foreach_mul_(gradients, (whole / together.clamp(min=1e-12)).clamp(max=1))
+        factor = (whole / together.clamp(min=1e-12)).clamp(max=1)
+        torch._foreach_mul_(gradients, torch.where(together.isfinite(), factor, 1.0))
     return before

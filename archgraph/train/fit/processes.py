@@ -9,21 +9,27 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from time import sleep
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.nn.functional import all_reduce as summed_with_gradient
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from archgraph.errors import ArchgraphError, DataError, Diagnostic
+from archgraph.train.detector import check_device
 from archgraph.train.evaluate import Place, place
 
 T = TypeVar("T")
 # How long a process waits for the others: rank 0 may evaluate, or write to a slow disk.
 PATIENCE = timedelta(minutes=30)
+# Seconds.
+LETTING_GO = 0.5
+LOST = "E559"
+HINT = "the first message of the one that ended says why; go on with --resume"
 
 
 def restarts() -> int:
@@ -37,30 +43,53 @@ def process_group(device: torch.device) -> Iterator[Place]:
 
     Addresses stand under the number of the restart: after a crash those of the dead processes
     are still in the store, and a new process would try to reach them.
+
+    Raises:
+        DataError: E559, another of these processes cannot be reached, or ended.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or distributed.is_initialized():
         yield place()
         return
-    store, rank, world = next(iter(rendezvous("env://", timeout=PATIENCE)))
-    own: Any = PrefixStore(f"start-{restarts()}", store)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(
-        backend, store=own, rank=rank, world_size=world, timeout=PATIENCE
-    )
+    backend = "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        # What is no tensor of a GPU does not have to pass through one.
+        backend = "cpu:gloo,cuda:nccl"
     try:
+        store, rank, world = next(iter(rendezvous("env://", timeout=PATIENCE)))
+        own: Any = PrefixStore(f"start-{restarts()}", store)
+        distributed.init_process_group(
+            backend, store=own, rank=rank, world_size=world, timeout=PATIENCE
+        )
         yield place()
         # Without it a process that is done may take the connections of others with it.
         distributed.barrier()
+    except RuntimeError as error:
+        if not _is_about_others(error):
+            raise
+        said = str(error).splitlines()[0]
+        message = f"processes that train together lost one another: {said}"
+        raise DataError(Diagnostic(LOST, message, None, HINT)) from None
     finally:
-        distributed.destroy_process_group()
+        # Threads of gloo may still hold tensors of the last words. They need Python's lock to let
+        # go of them, and what ends a group waits for its threads without giving the lock away.
+        sleep(LETTING_GO)
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _is_about_others(error: RuntimeError) -> bool:
+    """Whether torch says that another process does not answer; gloo has no exception of its own."""
+    return isinstance(error, distributed.DistError) or "gloo" in str(error)
 
 
 def own_device(name: str) -> torch.device:
-    """The device of this process: of several on a machine each has a GPU of its own."""
-    device = torch.device(name)
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return device
+    """The device of this process: of several on a machine each has a GPU of its own.
+
+    Raises:
+        DataError: E541, torch has no such device here.
+    """
+    return check_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
 
 
 def summed(tensor: Tensor) -> Tensor:
@@ -80,6 +109,38 @@ def told(value: T) -> T:
     return values[0]
 
 
+def gathered(value: T) -> list[T]:
+    """What every process says, in all of them; by their numbers."""
+    count = place().count
+    if count == 1:
+        return [value]
+    values: list[Any] = [None] * count
+    distributed.all_gather_object(values, value)
+    return values
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What one process cannot do ends all of them, with the error of the first that has one.
+
+    All of them have to come by here. Without it the others would wait for one that is gone.
+    """
+    own: ArchgraphError | None = None
+    try:
+        yield
+    except ArchgraphError as error:
+        own = error
+    if summed(torch.tensor(own is not None, dtype=torch.int64)):
+        raise next(each for each in gathered(own) if each is not None)
+
+
+def share_statistics(network: nn.Module) -> None:
+    """Let all processes have what the norms of the first one have seen."""
+    if place().count > 1:
+        for buffer in network.buffers():
+            distributed.broadcast(buffer, 0)
+
+
 def with_shared_norms(network: nn.Module) -> nn.Module:
     """Let the batch norms of a network take their statistics of all processes together."""
     if place().count == 1:
@@ -92,6 +153,24 @@ def with_shared_norms(network: nn.Module) -> nn.Module:
             if type(child) is nn.BatchNorm2d:
                 setattr(module, name, SharedBatchNorm.like(child))
     return network
+
+
+def _shared_sum(tensor: Tensor) -> Tensor:
+    """The sum over all processes, with gradient."""
+    found: Tensor = _Summed.apply(tensor)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Summed(torch.autograd.Function):
+    """The sum over all processes; the gradient of it is theirs together too."""
+
+    @staticmethod
+    def forward(_: Any, tensor: Tensor) -> Tensor:
+        return summed(tensor)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return summed(gradient)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
@@ -115,9 +194,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
         wide = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
         sizes = wide.new_tensor([wide.numel() / wide.shape[1]])
         count = summed(sizes)
-        mean = summed_with_gradient(wide.sum(axes)) / count
+        mean = _shared_sum(wide.sum(axes)) / count
         apart = wide - mean[:, None, None]
-        variance = summed_with_gradient(apart.square().sum(axes)) / count
+        variance = _shared_sum(apart.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach(), count)
         scale = self.weight * (variance + self.eps).rsqrt()
         whole = apart * scale[:, None, None] + self.bias[:, None, None]

@@ -36,7 +36,10 @@ RECIPES: Mapping[str, Recipe] = {
     "efficientdet": Recipe(
         AUTOML, "google/automl, efficientdet/hparams_config.py: how the released models came about"
     ),
-    "effdet": Recipe(EFFDET, "efficientdet-pytorch, README: D0 on two cards, 310 epochs"),
+    "effdet": Recipe(
+        EFFDET,
+        "efficientdet-pytorch, README: D0 on four cards, 310 epochs",
+    ),
     "paper": Recipe(
         replace(
             AUTOML,
@@ -57,8 +60,7 @@ RECIPES: Mapping[str, Recipe] = {
             recipe="finetune",
             epochs=150.0,
             lr=0.008,
-            lr_batch=0,
-            batch_size=8,
+            warmup=3.0,
             ema=0.9966,
             ema_warmup=True,
         ),

@@ -12,14 +12,12 @@ import torch
 from torch import nn
 
 from archgraph.codegen import GeneratedSource, emit, load_module
-from archgraph.codegen.load import import_program
 from archgraph.codegen.standalone import detector_settings
 from archgraph.compiler import Compilation, compile_spec
-from archgraph.detect import PostprocessSettings
 from archgraph.errors import DataError, Diagnostic, SpecError
 from archgraph.spec import Arguments, ArgumentValue, Library
 from archgraph.train.data import Ids, open_dataset, train_and_val
-from archgraph.train.detector import Detector, check_device
+from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, map_classes, place
 from archgraph.train.fit.checkpoint import read_checkpoint
 from archgraph.train.fit.folder import (
@@ -33,8 +31,9 @@ from archgraph.train.fit.folder import (
     versions,
 )
 from archgraph.train.fit.keeper import Keeper
-from archgraph.train.fit.loop import Loop, Outcome, make_plan
-from archgraph.train.fit.processes import own_device, process_group, restarts, told
+from archgraph.train.fit.load import network_of
+from archgraph.train.fit.loop import Loop, Outcome, Plan, make_plan
+from archgraph.train.fit.processes import own_device, process_group, restarts, together, told
 from archgraph.train.fit.settings import TrainSettings, checked
 from archgraph.train.fit.trainer import Trainer
 from archgraph.train.fit.watch import Watcher, Watchers
@@ -103,44 +102,19 @@ def train(
         InputOutputError: the folder cannot be written.
     """
     settings = checked(settings)
-    check_device(device)
     with process_group(own_device(device)):
         again = restarts() > 0
         if told(again and is_run(output)):
-            given = [x if not isinstance(x, str) else None for x in (job.data, job.val)]
+            given = [None if isinstance(each, str) else each for each in (job.data, job.val)]
             return _resume(output, settings, device, watchers, opened, (given[0], given[1]))
-        data, val = _sources(job)
-        open_ = opened or _open
-        train_set = open_(data, job.ids) if isinstance(data, str) else data
-        val_set = (open_(val, job.ids) if isinstance(val, str) else val) if val else None
-        compiled = _compiled(job, train_set)
-        graph = compiled.operators.graph
-        source = emit(graph)
-        facts = _facts(job, compiled, source, settings, train_set, (_name(data), _name(val)))
-        if place().rank == 0:
-            texts = {
-                SPEC: _spec_text(job),
-                GRAPH: graph_text(graph),
-                MODEL: source.text,
-            }
-            RunFolder.make(output, facts, settings, texts, again=again)
-        told(None)  # until the folder is there
-        torch.manual_seed(settings.seed)
-        network = load_module(source)
-        notes: Sequence[str] = ()
-        if job.weights is not None:
-            notes = load_weights(network, Network(graph, compiled.name), job.weights).notes
-        loop = _loop(
-            RunFolder(output),
-            settings,
-            network,
-            load_module(source),
-            device,
-            watchers,
-            (train_set, val_set),
-        )
-        for each in notes:
-            loop.watcher.noted(f"note: {each}")
+        with together():
+            begun, texts = _begun(job, settings, opened or _open)
+        trainer = _trainer(begun, device)
+        with together():
+            if place().rank == 0:
+                RunFolder.make(output, begun.facts, settings, texts, again=again)
+        with together():
+            loop = _loop(RunFolder(output), begun, trainer, watchers)
         return loop.run()
 
 
@@ -172,7 +146,6 @@ def resume(
         DataError: E555, a file of the run is damaged; E558, the data is not what it was.
         InputOutputError: there is no such run.
     """
-    check_device(device)
     settings = RunFolder(output).settings
     if workers is not None:
         settings = checked(replace(settings, workers=workers))
@@ -188,105 +161,110 @@ def _resume(
     opened: Opened | None,
     data: tuple[Dataset | None, Dataset | None] = (None, None),
 ) -> Outcome:
-    folder = RunFolder(output)
-    facts = folder.facts
-    open_ = opened or _open
-    train_set = data[0] or open_(facts.train, facts.ids)
-    if digest(train_set) != facts.train_digest:
-        message = f"'{facts.train}' is not what it was when '{output}' began"
-        hint = "bring back its images and annotations, or begin a new run with --weights"
-        raise DataError(Diagnostic("E558", message, None, hint))
-    val_set = data[1] or (open_(facts.val, facts.ids) if facts.val else None)
+    with together():
+        folder = RunFolder(output)
+        facts, open_ = folder.facts, opened or _open
+        train_set = data[0] or open_(facts.train, facts.ids)
+        if digest(train_set) != facts.train_digest:
+            message = f"'{facts.train}' is not what it was when '{output}' began"
+            hint = "bring back its images and annotations, or begin a new run with --weights"
+            raise DataError(Diagnostic("E558", message, None, hint))
+        val_set = data[1] or (open_(facts.val, facts.ids) if facts.val else None)
+        plan = make_plan(train_set, val_set, settings)
+        torch.manual_seed(settings.seed)
+        parts = _Parts(facts, plan, network_of(folder), network_of(folder))
+    trainer = _trainer(parts, device)
+    with together():
+        loop = _loop(folder, parts, trainer, watchers, seconds=_loaded(folder, trainer))
+    return loop.run()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a training needs besides its folder; `notes` are for the user."""
+
+    facts: Facts
+    plan: Plan
+    network: nn.Module
+    average: nn.Module
+    notes: Sequence[str] = ()
+
+
+def _begun(job: Job, settings: TrainSettings, open_: Opened) -> tuple[_Parts, Mapping[str, str]]:
+    """What a training begins with, and the files that tell of it."""
+    data, val = _sources(job)
+    train_set = open_(data, job.ids) if isinstance(data, str) else data
+    val_set = (open_(val, job.ids) if isinstance(val, str) else val) if val else None
+    plan = make_plan(train_set, val_set, settings)
+    compiled = _compiled(job, train_set)
+    graph = compiled.operators.graph
+    source = emit(graph)
+    facts = _facts(job, compiled, source, settings, train_set, (_name(data), _name(val)))
+    if val_set is not None:
+        map_classes(facts.class_names, val_set.class_names)
     torch.manual_seed(settings.seed)
-    networks = _network(folder), _network(folder)
-    return _loop(
-        folder, settings, *networks, device, watchers, (train_set, val_set), going_on=True
-    ).run()
+    network = load_module(source)
+    notes: Sequence[str] = ()
+    if job.weights is not None:
+        notes = load_weights(network, Network(graph, compiled.name), job.weights).notes
+    texts = {SPEC: _spec_text(job), GRAPH: graph_text(graph), MODEL: source.text}
+    return _Parts(facts, plan, network, load_module(source), notes), texts
+
+
+def _trainer(parts: _Parts, device: str) -> Trainer:
+    """What makes the steps; in a group of processes all have to come by here."""
+    settings = parts.plan.settings
+    if settings.deterministic:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    where = own_device(device)
+    average = parts.average.to(where) if settings.ema else None
+    return Trainer(parts.network.to(where), average, parts.facts.detector, settings)
+
+
+def _loaded(folder: RunFolder, trainer: Trainer) -> float:
+    """Bring a trainer to where a run stopped; how many seconds that took."""
+    if (folder.path / LAST).is_file():
+        checkpoint = read_checkpoint(folder.path / LAST, trainer.device)
+        try:
+            trainer.load_state(checkpoint.trainer)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise folder.damaged(LAST, error) from None
+        return checkpoint.seconds
+    if folder.facts.weights:
+        # It stopped before its first state was written.
+        load_weights(trainer.network, folder.network, folder.facts.weights)
+        trainer.begin_again()
+    return 0.0
 
 
 def _loop(
     folder: RunFolder,
-    settings: TrainSettings,
-    network: nn.Module,
-    average: nn.Module,
-    device: str,
+    parts: _Parts,
+    trainer: Trainer,
     watchers: Sequence[Watcher],
-    data: tuple[Dataset, Dataset | None],
     *,
-    going_on: bool = False,
+    seconds: float = 0.0,
 ) -> Loop:
     """All that a training needs, put together."""
-    if settings.deterministic:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    where, facts = own_device(device), folder.facts
-    train_set, val_set = data
-    plan = make_plan(train_set, val_set, settings)
-    trainer = Trainer(
-        network.to(where),
-        average.to(where) if settings.ema else None,
-        facts.detector,
-        settings,
-    )
-    seconds = 0.0
-    if going_on and (folder.path / LAST).is_file():
-        checkpoint = read_checkpoint(folder.path / LAST, where)
-        try:
-            trainer.load_state(checkpoint.trainer)
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise folder.damaged(LAST, error) from None
-        seconds = checkpoint.seconds
-    elif going_on and facts.weights:
-        # It stopped before its first state was written.
-        load_weights(network, folder.network, facts.weights)
-        trainer.begin_again()
+    facts, plan = parts.facts, parts.plan
     watcher = Watchers(watchers if place().rank == 0 else ())
     detector = Detector(
-        trainer.average, facts.detector, facts.class_names, facts.category_ids, settings.resize
-    )
-    detect: Detect = detector.detect
-    if val_set is not None:
-        classes = map_classes(facts.class_names, val_set.class_names)
-        detect = classes.applied(detector.detect)
-        if classes.note:
-            watcher.noted(f"note: {classes.note}")
-    keeper = Keeper(folder, trainer.steps, watcher.noted)
-    return Loop(trainer, plan, detector, detect, keeper, watcher, seconds=seconds)
-
-
-def load_detector(
-    path: Path,
-    *,
-    weights: Path | None = None,
-    postprocess: PostprocessSettings | None = None,
-    device: str = "cpu",
-) -> Detector:
-    """The detector of a run.
-
-    Args:
-        path: the folder of the run.
-        weights: a file; if not given those of the best evaluation, or the last ones where there
-            was none.
-        postprocess: how predictions are thinned out.
-        device: where it runs.
-
-    Raises:
-        InputOutputError: E001, there is no such run, or it has no weights yet.
-        DataError: E555, a file of it is damaged.
-        WeightsError: its weights are damaged.
-    """
-    check_device(device)
-    folder = RunFolder(path)
-    facts = folder.facts
-    network = _network(folder)
-    load_weights(network, folder.network, weights or folder.weights)
-    settings = facts.detector
-    return Detector(
-        network.to(device).eval(),
-        replace(settings, postprocess=postprocess) if postprocess else settings,
+        trainer.average,
+        facts.detector,
         facts.class_names,
         facts.category_ids,
-        folder.settings.resize,
+        plan.settings.resize,
     )
+    detect: Detect = detector.detect
+    notes = list(parts.notes)
+    if plan.val is not None:
+        classes = map_classes(facts.class_names, plan.val.class_names)
+        detect = classes.applied(detector.detect)
+        notes += [classes.note] if classes.note else []
+    for note in notes:
+        watcher.noted(f"note: {note}")
+    keeper = Keeper(folder, trainer.steps, watcher.noted)
+    return Loop(trainer, plan, detector, detect, keeper, watcher, seconds=seconds)
 
 
 def digest(dataset: Dataset) -> str:
@@ -362,7 +340,7 @@ def _facts(
         detector.anchors,
         detector.classes,
         detector.pixels,
-        str(job.weights) if job.weights else "",
+        str(job.weights.resolve()) if job.weights else "",
         versions(),
     )
 
@@ -375,14 +353,3 @@ def _spec_text(job: Job) -> str:
     asked = [job.reference, *([f"--variant {job.variant}"] if job.variant else [])]
     asked += [f"--set {key}={value.value}" for key, value in said.items()]
     return f"# {' '.join(asked)}\n{file.path.read_text('utf-8')}"
-
-
-def _network(folder: RunFolder) -> nn.Module:
-    """The network as the run has it, whatever archgraph would print today."""
-    name = folder.facts.class_name
-    try:
-        program = import_program(folder.source, name, {})
-        network: nn.Module = getattr(program.module, name)()
-    except Exception as error:  # a file of Python that was changed raises anything
-        raise folder.damaged(MODEL, error) from None
-    return network

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import Field, TypeAdapter, ValidationError
 
 from archgraph.detect import LossSettings
-from archgraph.errors import DataError, Diagnostic, InputOutputError, suggest
+from archgraph.errors import DataError, Diagnostic, InputOutputError, Location, suggest
 from archgraph.spec import ArgumentValue
 from archgraph.spec.reader import read_documents
 from archgraph.train.fit.optimizer import Kind as OptimizerKind
@@ -179,6 +179,8 @@ def make_settings(
                 values[key] = _adapters()[key].validate_python(value, strict=True)
             except ValidationError as error:
                 found.append(_mistake(error, key, each))
+    if not found:
+        found += _together(values, given)
     if found:
         raise DataError(found)
     return TrainSettings(**values)
@@ -212,6 +214,23 @@ def _unknown(given: Mapping[str, ArgumentValue]) -> Iterator[Diagnostic]:
         if key not in NAMES:
             hint = suggest(key, NAMES, "settings")
             yield Diagnostic("E550", f"there is no setting '{key}'", given[key].location, hint)
+
+
+def _together(
+    values: Mapping[str, Any], given: Mapping[str, ArgumentValue]
+) -> Iterator[Diagnostic]:
+    """What is wrong with settings that are right one by one."""
+
+    def place(key: str) -> Location | None:
+        return given[key].location if key in given else None
+
+    if values["jitter"][0] > values["jitter"][1]:
+        message = "the smallest scale of 'jitter' is larger than the largest"
+        yield Diagnostic("E550", message, place("jitter"), "write [SMALLEST, LARGEST]")
+    if values["compile"] and values["checkpoint"]:
+        # Torch may take other code for the second time than for the first.
+        message = "'compile' and 'checkpoint' exclude each other"
+        yield Diagnostic("E550", message, place("checkpoint"), "set one of them to false")
 
 
 def _mistake(error: ValidationError, key: str, given: ArgumentValue) -> Diagnostic:

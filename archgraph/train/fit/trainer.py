@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -92,15 +93,16 @@ class Trainer:
             network = with_shared_norms(network)
         if settings.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if settings.checkpoint:
-            checkpoint_blocks(network)
         if settings.compile:
             compile_blocks(network)
+        if settings.checkpoint:
+            checkpoint_blocks(network)
         self.network = network
         self._averaged = average is not None
         self.average = average if average is not None else network
         self.begin_again()
-        self.average.requires_grad_(average is None).eval()
+        if average is not None:
+            average.requires_grad_(False).eval()
         self._called = self._wrapped(network)
         self.optimizer = make_optimizer(
             network,
@@ -118,7 +120,10 @@ class Trainer:
             return network
         ids = [self.device.index] if self.device.type == "cuda" else None
         # Statistics of norms are the same everywhere already, or each process's own.
-        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            # Newer releases of torch have another name for it, older ones do not.
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
 
     def step(self, batches: Sequence[Batch], rate: float) -> Losses:
         """Learn from some images.
@@ -132,7 +137,8 @@ class Trainer:
             rate: the learning rate.
 
         Raises:
-            NotFiniteError: a loss or a gradient is no number; nothing was learned.
+            NotFiniteError: a loss or a gradient is no number; nothing was learned, though the
+                statistics of norms have seen the images.
         """
         torch.manual_seed(_mixed(self.settings.seed, place().rank, self.steps))
         train_mode(self.network, self.settings.freeze)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol, TextIO
@@ -111,7 +113,7 @@ class Lines(Silent):
 
 
 class TensorBoard(Silent):
-    """Curves for TensorBoard, in the folder of the run.
+    """Curves for TensorBoard, in a folder that is made when there is something to draw.
 
     Raises:
         DataError: E556, the package tensorboard is not installed.
@@ -124,7 +126,11 @@ class TensorBoard(Silent):
             hint = "pip install tensorboard"
             message = "TensorBoard's files cannot be written without the package tensorboard"
             raise DataError(Diagnostic("E556", message, None, hint)) from None
-        self._writer: Any = SummaryWriter(str(folder))
+        self._folder, self._make = folder, SummaryWriter
+
+    @cached_property
+    def _writer(self) -> Any:
+        return self._make(str(self._folder))
 
     def stepped(self, progress: Progress, losses: Losses) -> None:
         values = {
@@ -146,26 +152,30 @@ class TensorBoard(Silent):
 
 
 class Watchers:
-    """Several of them as one."""
+    """Several of them as one. One that cannot write, as on a disk that is full, ends nothing."""
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         self._watchers = watchers
 
     def stepped(self, progress: Progress, losses: Losses) -> None:
         for each in self._watchers:
-            each.stepped(progress, losses)
+            with suppress(OSError):
+                each.stepped(progress, losses)
 
     def evaluating(self, done: int, whole: int) -> None:
         for each in self._watchers:
-            each.evaluating(done, whole)
+            with suppress(OSError):
+                each.evaluating(done, whole)
 
     def evaluated(self, progress: Progress, found: Evaluation, *, best: bool) -> None:
         for each in self._watchers:
-            each.evaluated(progress, found, best=best)
+            with suppress(OSError):
+                each.evaluated(progress, found, best=best)
 
     def noted(self, text: str) -> None:
         for each in self._watchers:
-            each.noted(text)
+            with suppress(OSError):
+                each.noted(text)
 
 
 def step_line(progress: Progress, losses: Losses) -> str:

@@ -192,8 +192,12 @@ class Loader:
 
 
 def _deaf(_: int) -> None:
-    """A terminal interrupts every process of a command; what reads images ends with the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """What asks every process of a command to end asks this one too, which ends with the others.
+
+    A terminal interrupts all of them, and a cluster terminates all of them.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _iterator(loader: DataLoader[Any]) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archgraph.errors import DataError
-from archgraph.train.data import KINDS, open_dataset
+from archgraph.train.data import KINDS, open_dataset, train_and_val
 from tests.train.data.support import (
     coco,
     entry,
@@ -173,3 +173,22 @@ def test_the_manual_lists_every_kind_of_problem() -> None:
     manual = Path(__file__).resolve().parents[3] / "docs" / "data.md"
     rows = [f"| {kind.code} | {kind.what} | {kind.then} |" for kind in KINDS.values()]
     assert "\n".join(rows) in manual.read_text("utf-8")
+
+
+def test_images_to_learn_from_and_to_evaluate_on(tmp_path: Path) -> None:
+    assert train_and_val("shapes") == ("shapes:train", "shapes:val")
+    assert train_and_val("shapes:train") == ("shapes:train", "")
+    write_image(tmp_path / "flat" / "a.png")
+    assert train_and_val(f"folder:{tmp_path / 'flat'}") == (f"folder:{tmp_path / 'flat'}", "")
+    photos = tmp_path / "photos"
+    write_coco(photos, coco(), "val2017")
+    source = f"coco:{photos}"
+    assert train_and_val(source) == (source, "")
+    write_coco(photos, coco(), "train2017")
+    parts = train_and_val(source)
+    assert parts == (f"{source}:train2017", f"{source}:val2017")
+    assert [len(opened(each)) for each in parts] == [3, 3]
+    assert train_and_val(parts[0]) == (parts[0], "")
+    with pytest.raises(DataError, match="there is no"):
+        train_and_val("coco:nowhere")
+    assert train_and_val("nothing") == ("nothing", "")
