@@ -100,7 +100,9 @@ class Trainer:
         self._averaged = average is not None
         self.average = average if average is not None else network
         self.begin_again()
-        self.average.requires_grad_(average is None).eval()
+        if average is not None:
+            average.requires_grad_(False)
+        self.average.eval()
         self._called = self._wrapped(network)
         self.optimizer = make_optimizer(
             network,
