@@ -101,8 +101,7 @@ class Trainer:
         self.average = average if average is not None else network
         self.begin_again()
         if average is not None:
-            average.requires_grad_(False)
-        self.average.eval()
+            average.requires_grad_(False).eval()
         self._called = self._wrapped(network)
         self.optimizer = make_optimizer(
             network,
