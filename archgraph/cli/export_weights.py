@@ -1,4 +1,4 @@
-"""`archgraph export-weights`: weights of ours under the names of effdet or timm."""
+"""`archgraph export-weights`: weights of ours under other people's names."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Names(StrEnum):
     EFFDET = "effdet"
     EFFDET_LEVEL_FIRST = "effdet-level-first"
     TIMM = "timm"
+    EFFICIENTNET_PYTORCH = "efficientnet-pytorch"
     ARCHGRAPH = "archgraph"
     ARCHGRAPH_BACKBONE = "archgraph-backbone"
 
@@ -40,7 +41,11 @@ def export_weights(
     model: ModelOption,
     names: Annotated[
         Names,
-        typer.Option("--as", help="Whose names; timm and archgraph-backbone: of a backbone alone."),
+        typer.Option(
+            "--as",
+            help="Whose names; timm, efficientnet-pytorch and archgraph-backbone: of a backbone "
+            "alone.",
+        ),
     ],
     output: Annotated[
         Path,
@@ -52,7 +57,7 @@ def export_weights(
     variant: VariantOption = "",
     search: SearchOption = None,
 ) -> None:
-    """Write weights of a spec as a state dict that effdet or timm loads.
+    """Write weights of a spec as a state dict that another project loads.
 
     effdet-level-first is for networks whose heads keep their norms by level.
     """

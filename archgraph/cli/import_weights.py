@@ -1,4 +1,4 @@
-"""`archgraph import-weights`: a checkpoint of effdet or timm as a file of ours."""
+"""`archgraph import-weights`: a checkpoint of another project as a file of ours."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/]
   archgraph import-weights b0.pth --model efficientnet -o b0.safetensors
+  archgraph import-weights efficientnet-lite0-57934424.pth --model efficientdet \
+      --variant lite0 -o lite0.safetensors
   archgraph import-weights last.pth --ema --model d.yaml -o d.safetensors
 """
 FileArgument = Annotated[
@@ -52,7 +54,7 @@ def import_weights(
         bool, typer.Option("--ema", help="Take the moving average of the weights.")
     ] = False,
 ) -> None:
-    """Turn a checkpoint of effdet, timm or archgraph into weights for a spec.
+    """Turn a checkpoint of effdet, timm, efficientnet-pytorch or archgraph into weights for a spec.
 
     All of them fit, or a report says which do not and nothing is written.
     Only the number of classes may differ.

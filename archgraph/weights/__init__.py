@@ -1,8 +1,8 @@
 """Named tensors for a graph: files are read with care, matched whole, and written whole.
 
-Comes in: a graph at OPERATORS, and files of effdet, timm or archgraph. Goes out: a module with
-weights, or a file. May import `analysis`, `spec`, `ir`, `expressions` and `errors`; torch,
-safetensors. Start at `transfer.py`.
+Comes in: a graph at OPERATORS, and files of effdet, timm, efficientnet-pytorch or archgraph.
+Goes out: a module with weights, or a file. May import `analysis`, `spec`, `ir`, `expressions` and
+`errors`; torch, safetensors. Start at `transfer.py`.
 """
 
 from archgraph.weights.files import read_metadata

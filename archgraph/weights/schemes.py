@@ -1,4 +1,4 @@
-"""Whose names a file has: archgraph's own, effdet's in two orders, or timm's."""
+"""Whose names a file has: archgraph's own, or those of one of the projects that we read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from archgraph.ir import Graph
 from archgraph.weights.effdet import effdet_names
+from archgraph.weights.efficientnet_pytorch import HEAD, MARK, efficientnet_pytorch_names
 from archgraph.weights.tensors import tensor_shapes
 from archgraph.weights.timm import BACKBONE, CLASSIFIER, MARKS, timm_names
 
@@ -45,7 +46,9 @@ OWN_BACKBONE = Scheme("archgraph-backbone", own_backbone_names)
 EFFDET = Scheme("effdet", effdet_names)
 LEVEL_FIRST = Scheme("effdet-level-first", lambda graph: effdet_names(graph, level_first=True))
 TIMM = Scheme("timm", timm_names, CLASSIFIER)
-SCHEMES = {scheme.name: scheme for scheme in (OWN, OWN_BACKBONE, EFFDET, LEVEL_FIRST, TIMM)}
+EFFICIENTNET_PYTORCH = Scheme("efficientnet-pytorch", efficientnet_pytorch_names, HEAD)
+_EVERY = (OWN, OWN_BACKBONE, EFFDET, LEVEL_FIRST, TIMM, EFFICIENTNET_PYTORCH)
+SCHEMES = {scheme.name: scheme for scheme in _EVERY}
 
 _NORM = re.compile(r"(?:class|box)_net\.bn_rep\.\d+\.\d+\.(bn\.)?")
 
@@ -60,6 +63,8 @@ def scheme_of(names: Iterable[str], graph: Graph) -> Scheme:
         return EFFDET
     if not every.isdisjoint(MARKS):
         return TIMM
+    if MARK in every:
+        return EFFICIENTNET_PYTORCH
     if every.isdisjoint(own_names(graph)) and not every.isdisjoint(
         own_backbone_names(graph).values()
     ):

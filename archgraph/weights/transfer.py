@@ -77,7 +77,7 @@ def import_weights(
     """Write a file of ours from any that we read.
 
     Args:
-        path: a checkpoint of effdet, timm or archgraph.
+        path: a checkpoint of effdet, timm, efficientnet-pytorch or archgraph.
         network: what it is for.
         output: the `.safetensors` file.
         origin: what the file is to say of itself.
@@ -133,7 +133,7 @@ def export_weights(path: str | Path, network: Network, output: Path, names: str)
 def _converted(weights: Weights, network: Network) -> tuple[dict[str, Tensor], Report]:
     """The tensors of a file by our names, in the order of the network; all of them or none.
 
-    A backbone of timm fills the backbone of a detector. The last convolution of a class head for
+    A backbone on its own fills the backbone of a detector. The last convolution of a class head for
     another number of classes is left out. Both are said in the report.
 
     Raises:
