@@ -83,6 +83,8 @@ RECIPES: Mapping[str, Recipe] = {
             final_lr=1e-4,
             ema=0.999,
             augment="flip",
+            # A step takes a CPU two thirds of the time.
+            channels_last=True,
             log_steps=20,
         ),
         "ours: small networks from their initial weights, in minutes",

@@ -66,7 +66,7 @@ class TrainSettings:
         bad: `refuse` ends the training at an image that cannot be read, `replace` takes another.
         eval_every: epochs from one evaluation to the next.
         precision: `float32`, `bfloat16` or `float16`; losses are float32 in any case.
-        channels_last: the order of tensors in memory that many GPUs like better.
+        channels_last: the order of tensors in memory that many GPUs, and CPUs, like better.
         compile: repeated blocks are compiled by torch.
         checkpoint: repeated blocks are computed twice, which saves memory.
         deterministic: same numbers on a GPU every time, where torch can.
