@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from archgraph.codegen import GeneratedSource
+    from archgraph.detect import PostprocessSettings
 
 
 __all__ = [
@@ -160,6 +162,7 @@ def emit_detector(
     library: Library | None = None,
     variant: str = "",
     class_names: Sequence[str] = (),
+    postprocess: PostprocessSettings | None = None,
 ) -> GeneratedSource:
     """The source of a detector that stands alone: photographs in, boxes out.
 
@@ -169,6 +172,7 @@ def emit_detector(
         library: where names are looked up.
         variant: the row of `variants` that is chosen, if any.
         class_names: one for each class, in order; none if they are not known.
+        postprocess: how predictions are thinned out.
 
     Raises:
         CodegenError: E414, it is no detector, or the names are not as many as its classes.
@@ -177,7 +181,10 @@ def emit_detector(
     from archgraph.codegen.standalone import detector_settings, stand_alone
 
     graph = compile_spec(reference, arguments, library, variant).operators.graph
-    return stand_alone(emit(graph), detector_settings(graph), class_names)
+    settings = detector_settings(graph)
+    if postprocess is not None:
+        settings = replace(settings, postprocess=postprocess)
+    return stand_alone(emit(graph), settings, class_names)
 
 
 def build(reference: str, **parameters: object) -> nn.Module:

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 
 import archgraph
 from archgraph.compiler import arguments_from_python, compile_spec
+from archgraph.ir import Graph
 from archgraph.weights import SCHEMES, Network, load_weights
 
 SECTIONS = ("backbone", "fpn", "class", "box")
@@ -154,11 +155,15 @@ def without_stochastic_depth(network: nn.Module) -> nn.Module:
 # --- comparing ---------------------------------------------------------------------------------
 
 
+def graph_of(case: Case) -> Graph:
+    """Our network down to operators."""
+    arguments = arguments_from_python(case.changes)
+    return compile_spec(case.spec, arguments, variant=case.variant).operators.graph
+
+
 def ours(case: Case, network: nn.Module) -> tuple[nn.Module, dict[str, str]]:
     """Our network with the weights of effdet's, and effdet's names by ours."""
-    graph = compile_spec(
-        case.spec, arguments_from_python(case.changes), variant=case.variant
-    ).operators.graph
+    graph = graph_of(case)
     module = archgraph.build(case.spec, variant=case.variant, **case.changes).double().eval()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "checkpoint.pth"
@@ -194,6 +199,15 @@ def learned(weights: Tensor) -> Tensor:
     return torch.zeros_like(weights) if weights.grad is None else weights.grad
 
 
+def gradients_apart(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> float:
+    """The largest relative difference of gradients that go by effdet's names."""
+    if given.keys() != wanted.keys():
+        raise SystemExit("other parameters")
+    # A bias before a norm has no gradient but rounding errors.
+    floor = 1e-3 * max(float(grad.abs().max()) for grad in wanted.values())
+    return max(apart(given[name], grad, floor) for name, grad in wanted.items())
+
+
 def compare(case: Case) -> dict[str, float]:
     """The largest relative differences of one network."""
     found: dict[str, float] = {}
@@ -212,11 +226,7 @@ def compare(case: Case) -> dict[str, float]:
     loss(given).backward()
     their_grads = {name: learned(p) for name, p in reference.named_parameters()}
     grads = {names[name]: learned(p) for name, p in module.named_parameters()}
-    if grads.keys() != their_grads.keys():
-        raise SystemExit(f"{case.label}: other parameters")
-    # A bias before a norm has no gradient but rounding errors.
-    floor = 1e-3 * max(float(grad.abs().max()) for grad in their_grads.values())
-    found["gradients"] = max(apart(grads[name], grad, floor) for name, grad in their_grads.items())
+    found["gradients"] = gradients_apart(grads, their_grads)
     buffers = {names[name]: buffer for name, buffer in module.named_buffers()}
     found["statistics"] = max(apart(buffers[n], b) for n, b in reference.named_buffers())
     module.float().eval()

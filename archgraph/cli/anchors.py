@@ -120,6 +120,8 @@ def _print(found: AnchorReport) -> None:
     table = new_table("", *columns, right=columns)
     for name, each in (*found.by_class.items(), *found.by_size.items(), ("all", found.every)):
         table.add_row(*_row(name, each))
+    if found.uniform_every is not None:
+        table.add_row(*_row("all, with one scale", found.uniform_every))
     if found.suggested_every is not None:
         table.add_row(*_row("all, with those suggested", found.suggested_every))
     print_table(table)
@@ -145,4 +147,5 @@ def _as_data(found: AnchorReport) -> dict[str, object]:
         },
         "suggested": asdict(found.suggested) if found.suggested else None,
         "suggested_all": asdict(found.suggested_every) if found.suggested_every else None,
+        "uniform_all": asdict(found.uniform_every) if found.uniform_every else None,
     }

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archgraph.cli.options import JsonOption, check_output
-from archgraph.cli.output import count, new_table, note, print_table, progress_bar, write
+from archgraph.cli.output import (
+    count,
+    new_table,
+    note,
+    print_diagnostics,
+    print_table,
+    progress,
+    progress_bar,
+    write,
+)
+from archgraph.errors import DataError
 
 if TYPE_CHECKING:
     from archgraph.train.data.check import Findings
@@ -21,6 +31,7 @@ EXAMPLES = """
 [bold]Examples[/]
   archgraph data check coco:photos --report photos.html
   archgraph data check coco:photos/annotations/instances_val2017.json
+  archgraph data check coco:photos:train2017 coco:photos:val2017
   archgraph data check yolo:photos/data.yaml:val --no-images
   archgraph data check voc:VOC2012:trainval --json
 """
@@ -29,6 +40,9 @@ FIRST, MOST_CLASSES = 5, 30
 SOURCE_HELP = "coco:DIR, yolo:DIR, voc:DIR, folder:DIR, shapes or glyphs; a part is coco:DIR:val."
 SourceArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help=SOURCE_HELP, show_default=False)
+]
+SourcesArgument = Annotated[
+    list[str], typer.Argument(metavar="DATASET...", help=SOURCE_HELP, show_default=False)
 ]
 IdsOption = Annotated[
     Literal["dense", "coco", "automl"],
@@ -41,7 +55,7 @@ CornersOption = Annotated[
 
 
 def check(
-    source: SourceArgument,
+    sources: SourcesArgument,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE.html", help="Write a page with charts and samples."),
@@ -57,27 +71,47 @@ def check(
         typer.Option("--bad", help="Whether errors fail the check, or are left out."),
     ] = "refuse",
 ) -> None:
-    """Find what is wrong with a dataset, with file and entry, and count what it is made of.
+    """Find what is wrong with datasets, with file and entry, and count what they are made of.
 
-    Problems are the result: they go to standard output.
+    Problems are the result: they go to standard output. Images that are in two are warned of.
     """
     if report is not None:
         check_output(report, ".html", "a report", stream=False)
     from archgraph.train.data.check import check_dataset
+    from archgraph.train.data.shared import report_shared
 
-    with _stages(source) as told:
-        found = check_dataset(source, ids=ids, corners=corners, images=images, told=told)
-    if report is not None:
+    found, failed = [], False
+    for source in sources:
+        try:
+            with _stages(source) as told:
+                one = check_dataset(source, ids=ids, corners=corners, images=images, told=told)
+        except DataError as error:
+            if len(sources) == 1:
+                raise
+            print_diagnostics(error.diagnostics, stderr=True)
+            failed = True
+            continue
+        found.append(one)
+    with progress("comparing images"):
+        report_shared(found)
+    if report is not None and found:
         from archgraph.train.data.report import make_report
 
         make_report(found).write(report)
         note(f"wrote {report}")
     if as_json:
-        write(f"{json.dumps(found.as_dict(), indent=2)}\n")
+        every = [one.as_dict() for one in found]
+        write(f"{json.dumps(every[0] if len(sources) == 1 else every, indent=2)}\n")
     else:
-        _print_findings(found)
-    if not found.statistics.images or (bad == "refuse" and found.problems.errors):
+        for place, one in enumerate(found):
+            write("\n" if place else "")
+            _print_findings(one)
+    if failed or any(_is_bad(one, bad) for one in found):
         raise typer.Exit(1)
+
+
+def _is_bad(found: Findings, bad: str) -> bool:
+    return not found.statistics.images or (bad == "refuse" and found.problems.errors > 0)
 
 
 COMMAND = check

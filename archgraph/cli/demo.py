@@ -1,10 +1,12 @@
-"""`archgraph demo`: the whole compiler on one example, from PANet in YAML to BiFPN in PyTorch."""
+"""`archgraph demo`: the whole of archgraph on one example, from YAML to a detector that finds."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import count as count_up
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +16,10 @@ import typer
 from archgraph.cli.cost import COUNTING, By, cost_table
 from archgraph.cli.highlight import bold, colour_graph, colour_yaml, dim
 from archgraph.cli.options import parse_settings, size_for
-from archgraph.cli.output import print_table, progress, write, write_file
+from archgraph.cli.output import note, print_table, progress, write, write_file
 from archgraph.cli.passes import passes_table, print_log
 from archgraph.cli.summary import summary_table
+from archgraph.cli.training_bar import watching
 from archgraph.errors import Diagnostic, InputOutputError, SpecError
 
 if TYPE_CHECKING:
@@ -27,14 +30,16 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/]
   archgraph demo
-  archgraph demo --keep figures/demo
+  archgraph demo --minutes 2
+  archgraph demo --keep figures/demo --minutes 0
 """
 SPEC = "bifpn"
 SETTINGS = ("channels=64", "cells=3", "levels=3..7")
 OPTIONS = " ".join(f"--set {setting}" for setting in SETTINGS)
-STEPS = 8
-# The last step: a whole detector, of which BiFPN is the neck.
-DETECTOR, VARIANT = "efficientdet", "d0"
+STEPS = 9
+# A whole detector, of which BiFPN is the neck, and a small one, which learns in minutes.
+DETECTOR, VARIANT, SMALL = "efficientdet", "d0", "nano"
+DATA, RECIPE, MOST_EPOCHS = "shapes:128", "small", 1000.0
 IMAGE_SIZE = (512, 512)
 
 # What runs the emitted module: a file that a person could have written, without archgraph.
@@ -79,10 +84,16 @@ def demo(
         Path,
         typer.Option("--keep", metavar="DIR", help="Where the files go; made if it is not there."),
     ] = Path("archgraph-demo"),
+    minutes: Annotated[
+        float,
+        typer.Option("--minutes", min=0, help="How long the detector is trained; 0 for not."),
+    ] = 8.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the training.")] = 0,
 ) -> None:
-    """Derive BiFPN from PANet, draw it, emit it, run the emitted module; then EfficientDet.
+    """Derive BiFPN from PANet, draw, emit and run it; then train a small EfficientDet around it.
 
-    Every step names the command that does the same.
+    Every step names the command that does the same. Nothing is downloaded: the images are scenes
+    of shapes that are made as they are needed.
     """
     from archgraph.compiler import compile_spec
     from archgraph.spec import Library
@@ -101,8 +112,11 @@ def demo(
     source = _emit(arguments, library, module)
     _run(compilation, source, module, runner)
     _detect(library, detector)
+    files = [figure, module, runner, detector]
+    if minutes:
+        files += _train(folder, minutes, seed)
     write(f"\ndone in {time.perf_counter() - start:.1f} s; the files are\n", bold)
-    write("".join(f"  {path}\n" for path in (figure, module, runner, detector)))
+    write("".join(f"  {path}\n" for path in files))
 
 
 COMMAND = demo
@@ -222,6 +236,47 @@ def _detect(library: Library, file: Path) -> None:
     title = f"{DETECTOR} {VARIANT}"
     write_file(file, draw_svg(compilation.pyramid.graph, title=title))
     write(f"\n     {file}: backbone, more levels, neck and heads\n")
+
+
+def _train(folder: Path, minutes: float, seed: int) -> list[Path]:
+    """Train the small detector, as far as it gets in its time; the files to look at."""
+    run = _free_folder(folder)
+    command = f"archgraph train {DETECTOR} --variant {SMALL} --data {DATA} --recipe {RECIPE}"
+    command += f" --workers 0 --minutes {minutes:g} -o {run}"
+    _heading(
+        9, "a small one learns to find shapes, and is tried on scenes it has not seen", command
+    )
+    with progress("importing torch ..."):
+        from archgraph.train.fit import Job, recipe
+        from archgraph.train.fit import train as fit
+        from archgraph.train.fit.folder import REPORT, SAMPLES
+        from archgraph.train.fit.pictures import FOUND
+    # One evaluation, at the end: the time is for training.
+    settings = replace(
+        recipe(RECIPE),
+        time_limit=minutes,
+        seed=seed,
+        epochs=MOST_EPOCHS,
+        eval_every=MOST_EPOCHS,
+        workers=0,
+    )
+    with watching(run) as watchers:
+        outcome = fit(Job(DETECTOR, DATA, variant=SMALL), settings, run, watchers=watchers)
+    if outcome.interrupted:
+        note(f"interrupted; go on with: archgraph train --resume {run}")
+        raise typer.Exit(130)
+    assert outcome.last is not None
+    numbers = outcome.last.numbers
+    write(f"     {outcome.steps:,} steps in {outcome.seconds / 60:.1f} minutes\n")
+    write(f"     AP50 {max(0.0, numbers.ap50):.3f}, AP {max(0.0, numbers.ap):.3f} ", bold)
+    write(f"on {len(outcome.last.images)} scenes that it was not trained on\n")
+    return [run / REPORT, run / SAMPLES / FOUND]
+
+
+def _free_folder(folder: Path) -> Path:
+    """A folder for a run; those of earlier demos stay."""
+    names = ("run", *(f"run-{number}" for number in count_up(2)))
+    return next(folder / name for name in names if not (folder / name).exists())
 
 
 def _indented(text: str) -> str:

@@ -9,7 +9,10 @@ import typer
 
 from archgraph.cli.highlight import colour_python
 from archgraph.cli.options import (
+    AgnosticOption,
     NamesOption,
+    NmsOption,
+    OverlapOption,
     SearchOption,
     SetOption,
     SpecArgument,
@@ -29,6 +32,7 @@ EXAMPLES = """
   archgraph emit bifpn --set channels=64 --set cells=3 -o bifpn.py
   archgraph emit neck.yaml#top --set settings.act=silu > top.py
   archgraph emit efficientdet --variant d0 --with-postprocess -o detector.py
+  archgraph emit d.yaml --with-postprocess --nms gaussian -o detector.py
 """
 
 
@@ -45,6 +49,9 @@ def emit(
         ),
     ] = False,
     names: NamesOption = None,
+    method: NmsOption = "hard",
+    threshold: OverlapOption = 0.5,
+    agnostic: AgnosticOption = False,
     output: Annotated[
         Path,
         typer.Option(
@@ -59,9 +66,12 @@ def emit(
     check_output(output, ".py", "Python source")
     library = make_library(search)
     if with_postprocess:
-        source = emit_detector(spec, arguments, library, variant, read_names(names))
-    elif names is not None:
-        message = "'--names' is of use with '--with-postprocess' alone"
+        from archgraph.detect import PostprocessSettings
+
+        way = PostprocessSettings(method=method, threshold=threshold, agnostic=agnostic)
+        source = emit_detector(spec, arguments, library, variant, read_names(names), way)
+    elif given := _of_boxes(names, method, threshold, agnostic):
+        message = f"'{given}' is of use with '--with-postprocess' alone"
         raise UsageError(Diagnostic("E125", message, None, "give both, or neither"))
     else:
         source = emit_source(spec, arguments, library, variant)
@@ -69,3 +79,14 @@ def emit(
 
 
 COMMAND = emit
+
+
+def _of_boxes(names: Path | None, method: str, threshold: float, agnostic: bool) -> str:
+    """The first option that says something of boxes, if there is one."""
+    said = {
+        "--names": names is not None,
+        "--nms": method != "hard",
+        "--iou": threshold != 0.5,
+        "--agnostic": agnostic,
+    }
+    return next((option for option, given in said.items() if given), "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from archgraph import __version__
+from archgraph.cli.detector import Named
 from archgraph.cli.options import (
+    AgnosticOption,
     BadOption,
     DeviceOption,
     JsonOption,
+    NmsOption,
+    OverlapOption,
     SearchOption,
     SetOption,
     UsageError,
     VariantOption,
     check_output,
-    make_library,
-    parse_settings,
-    refuse_with_run,
 )
 from archgraph.cli.output import (
     count,
@@ -37,9 +37,8 @@ from archgraph.cli.output import (
 from archgraph.errors import Diagnostic, InputOutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from archgraph.train.detector import Detector
     from archgraph.train.evaluate import Detect, Evaluation, EvaluationSettings
     from archgraph.train.records import Dataset
 
@@ -50,6 +49,9 @@ EXAMPLES = """
   archgraph eval runs/d0
   archgraph eval --from results.json --data coco:photos
 """
+# How boxes are thinned out: method, overlap, whether classes are told apart.
+Way = tuple[Literal["hard", "gaussian", "linear"], float, bool]
+USUAL: Way = ("hard", 0.5, False)
 FIGURES = ("AP", "AP50", "AP75", "small", "medium", "large", "AR", "score", "F1")
 
 
@@ -127,6 +129,9 @@ def evaluate(
             "--evaluator", metavar="NAME", help="auto, hotcoco, faster-coco-eval or pycocotools."
         ),
     ] = "auto",
+    method: NmsOption = "hard",
+    threshold: OverlapOption = 0.5,
+    agnostic: AgnosticOption = False,
     bad: BadOption = "refuse",
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -135,10 +140,11 @@ def evaluate(
 
     The numbers are those of pycocotools, whichever evaluator computes them.
     """
-    run_folder = Path(spec) if spec and _is_run(spec) else None
-    if run_folder is not None:
-        data = data or _data_of(run_folder)
-    _check_usage(spec, weights, data, results_from, results)
+    named = Named(spec, settings, variant, search, weights, device)
+    if named.run is not None:
+        data = data or _data_of(named.run)
+    way = (method, threshold, agnostic)
+    _check_usage(spec, weights, data, results_from, results, way)
     for path, suffix, what in ((report, ".html", "a report"), (results, ".json", "results")):
         if path is not None:
             _check_file(path, suffix, what)
@@ -153,10 +159,7 @@ def evaluate(
         found = _of_results(dataset, results_from, limit, evaluator, chosen)
         run: Mapping[str, str] = {"results": str(results_from)}
     else:
-        if run_folder is not None:
-            detect, run = _of_run(run_folder, settings, variant, weights, device, dataset)
-        else:
-            detect, run = _detector(spec, settings, variant, search, weights, device, dataset)
+        detect, run = _detector(named, way, dataset)
         plan = _Plan(batch_size, workers, limit, bad, results)
         found = _of_detector(detect, dataset, plan, run, evaluator, chosen)
     if as_json:
@@ -178,6 +181,7 @@ def _check_usage(
     data: str,
     results_from: Path | None,
     results: Path | None,
+    way: Way,
 ) -> None:
     """Refuse options that say too much or too little.
 
@@ -188,8 +192,10 @@ def _check_usage(
         raise _unusable("there are no images to evaluate on", "give --data coco:DIR")
     if results_from is None and not spec:
         raise _unusable("there is nothing to evaluate", "give a SPEC, or --from results.json")
-    if results_from is not None and (spec or weights or results):
+    if results_from is not None and (spec or weights or results or way != USUAL):
         what = "a SPEC" if spec else "'--weights'" if weights else "'--results'"
+        if way != USUAL:
+            what = "how boxes are thinned out"
         raise _unusable(f"'--from' and {what} say different things", "give one of them")
 
 
@@ -238,86 +244,30 @@ def _of_results(
         )
 
 
-def _detector(
-    spec: str,
-    settings: Sequence[str] | None,
-    variant: str,
-    search: Sequence[Path] | None,
-    weights: Path | None,
-    device: str,
-    dataset: Dataset,
-) -> tuple[Detect, Mapping[str, str]]:
-    """A detector that tells classes as the set does, and which one it is."""
-    arguments = parse_settings(settings)
-    with progress(f"compiling {spec}"):
-        from archgraph.train.detector import make_detector
-
-        detector = make_detector(
-            spec,
-            arguments=arguments,
-            library=make_library(search),
-            variant=variant,
-            weights=weights,
-            device=device,
-        )
-    if weights is None:
-        note("note: without --weights the detector has its initial weights, which find nothing")
-    run = {"model": " ".join([spec, *([variant] if variant else [])])}
-    if settings:
-        run["set"] = " ".join(sorted(settings))
-    if weights is not None:
-        run["weights"] = _identified(weights)
-    return _mapped(detector, dataset), run
-
-
-def _is_run(spec: str) -> bool:
-    from archgraph.train.fit.folder import is_run
-
-    return is_run(spec)
-
-
 def _data_of(folder: Path) -> str:
     from archgraph.train.fit import RunFolder
 
     return RunFolder(folder).facts.val
 
 
-def _of_run(
-    folder: Path,
-    settings: Sequence[str] | None,
-    variant: str,
-    weights: Path | None,
-    device: str,
-    dataset: Dataset,
-) -> tuple[Detect, Mapping[str, str]]:
-    """The detector of a run, and which weights it has.
-
-    Raises:
-        UsageError: E125, something about a spec is said besides.
-    """
-    refuse_with_run(settings, variant)
-    with progress(f"loading {folder}"):
-        from archgraph.train.fit import RunFolder, load_detector
-
-        file = weights or RunFolder(folder).weights
-        detector = load_detector(folder, weights=file, device=device)
-    return _mapped(detector, dataset), {"model": str(folder), "weights": _identified(file)}
-
-
-def _mapped(detector: Detector, dataset: Dataset) -> Detect:
-    """A detector that tells classes as the set does."""
+def _detector(named: Named, way: Way, dataset: Dataset) -> tuple[Detect, Mapping[str, str]]:
+    """A detector that tells classes as the set does, and which one it is."""
+    from archgraph.detect import PostprocessSettings
     from archgraph.train.evaluate import map_classes
 
+    method, threshold, agnostic = way
+    detector = named.open(
+        PostprocessSettings(method=method, threshold=threshold, agnostic=agnostic)
+    )
     classes = map_classes(detector.class_names, dataset.class_names)
     if classes.note:
         note(f"note: {classes.note}")
-    return classes.applied(detector.detect)
-
-
-def _identified(weights: Path) -> str:
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{weights} (sha256 {digest[:16]})"
+    if named.untrained:
+        note("note: without --weights the detector has its initial weights, which find nothing")
+    run = dict(named.facts())
+    if way != USUAL:
+        run["suppression"] = f"{method} {threshold:g}{' agnostic' if agnostic else ''}"
+    return classes.applied(detector.detect), run
 
 
 def _of_detector(

@@ -70,6 +70,16 @@ BadOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="Where it runs: cpu, cuda, cuda:1, mps.")
 ]
+NmsOption = Annotated[
+    Literal["hard", "gaussian", "linear"],
+    typer.Option("--nms", help="How boxes that overlap are thinned out."),
+]
+OverlapOption = Annotated[
+    float, typer.Option("--iou", min=0, max=1, help="The overlap of boxes that is allowed.")
+]
+AgnosticOption = Annotated[
+    bool, typer.Option("--agnostic", help="Boxes of different classes thin one another out too.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from archgraph.cli.detector import Named
 from archgraph.cli.options import (
     SPEC_HELP,
+    AgnosticOption,
     DeviceOption,
     NamesOption,
+    NmsOption,
+    OverlapOption,
     SearchOption,
     SetOption,
     VariantOption,
-    make_library,
-    parse_settings,
     read_names,
-    refuse_with_run,
 )
 from archgraph.cli.output import count, note, print_diagnostics, progress, progress_bar
 
@@ -32,7 +33,6 @@ EXAMPLES = """
   archgraph predict runs/d0 photos/
   archgraph predict efficientdet --variant d0 --names names.txt 1.jpg
 """
-Method = Literal["hard", "gaussian", "linear"]
 
 
 def predict(
@@ -69,12 +69,9 @@ def predict(
     most: Annotated[
         int, typer.Option("--max-boxes", min=1, help="How many boxes an image has at most.")
     ] = 100,
-    method: Annotated[
-        Method, typer.Option("--nms", help="How boxes that overlap are thinned out.")
-    ] = "hard",
-    threshold: Annotated[
-        float, typer.Option("--iou", min=0, max=1, help="The overlap of boxes that is allowed.")
-    ] = 0.5,
+    method: NmsOption = "hard",
+    threshold: OverlapOption = 0.5,
+    agnostic: AgnosticOption = False,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="How many images are looked at together.")
     ] = 8,
@@ -88,31 +85,18 @@ def predict(
 
     Results are in COCO's format: boxes as left, top, width and height in pixels of the photograph.
     """
-    arguments, library, called = parse_settings(settings), make_library(search), read_names(names)
-    with progress(f"compiling {spec}"):
+    named = Named(spec, settings, variant, search, weights, device)
+    called = read_names(names)
+    with progress("importing torch"):
         from archgraph.detect import PostprocessSettings
         from archgraph.train import predict as train
-        from archgraph.train.detector import make_detector
-        from archgraph.train.fit import is_run, load_detector
 
-        chosen = PostprocessSettings(method=method, threshold=threshold, least=least, most=most)
+        chosen = PostprocessSettings(
+            method=method, threshold=threshold, least=least, most=most, agnostic=agnostic
+        )
         found = train.find_photographs(photographs, sys.stdin if "-" in photographs else ())
-        trained = is_run(spec)
-        if trained:
-            refuse_with_run(settings, variant, search)
-            detector = load_detector(Path(spec), weights=weights, postprocess=chosen, device=device)
-        else:
-            detector = make_detector(
-                spec,
-                arguments=arguments,
-                library=library,
-                variant=variant,
-                weights=weights,
-                class_names=called,
-                postprocess=chosen,
-                device=device,
-            )
-    if weights is None and not trained:
+    detector = named.open(chosen, called)
+    if named.untrained:
         note("no --weights: the detector has learned nothing, its boxes mean nothing")
     entries: list[dict[str, object]] = []
     done = 0

@@ -13,10 +13,10 @@ from string import Template
 
 from archgraph.analysis import image_size_of
 from archgraph.codegen.interface import image_size_fact, interface
-from archgraph.codegen.layout import INDENT, docstring, lines
+from archgraph.codegen.layout import INDENT, WIDTH, docstring, lines
 from archgraph.codegen.snippets import definitions_in
 from archgraph.codegen.source import GeneratedSource, imports
-from archgraph.detect import PIXELS, Anchors, DetectorSettings
+from archgraph.detect import PIXELS, Anchors, DetectorSettings, PostprocessSettings
 from archgraph.errors import CodegenError, Diagnostic
 from archgraph.ir import Graph
 
@@ -32,8 +32,12 @@ BORROWED = (
     ("coding", "decode_xyxy"),
     ("coding", "in_single"),
     ("fixed", "best_boxes"),
-    ("fixed", "suppressed"),
+    ("fixed", "overlaps_at"),
 )
+# What it holds besides, for one way of suppression or another.
+LIKELIEST = (("fixed", "likeliest_alone"),)
+HARD = (("fixed", "suppressed"),)
+SOFT = (("suppression", "decay"), ("fixed", "softened"))
 DETECT = Path(__file__).parents[1] / "detect"
 NAMES = ("Detector", "BoxDetector", "PhotographDetector")
 METHODS = Template('''\
@@ -59,13 +63,12 @@ METHODS = Template('''\
         image, scale = fit_tensor(photos, self.image_size, self.mean, self.std)
         class_maps, box_maps = self.network(image)
         logits, deltas = flat(class_maps, self.classes), flat(box_maps, 4)
-        boxes, best, classes = best_boxes(logits, deltas, self.anchors, self.candidates)
+$likeliest        boxes, best, classes = best_boxes(logits, deltas, self.anchors, self.candidates)
         height, width = photos.shape[-2:]
         boxes = clip_xyxy(boxes, width / scale, height / scale)
-        boxes, scores, classes = suppressed(
-            boxes, best.sigmoid(), classes, self.threshold, self.least, self.most
-        )
+        boxes, scores, classes = $suppression
         return boxes * scale, scores, classes''')
+LIKELIEST_LINE = f"{2 * INDENT}logits = likeliest_alone(logits)\n"
 
 
 def detector_settings(graph: Graph, anchors: Anchors | None = None) -> DetectorSettings:
@@ -133,22 +136,19 @@ def stand_alone(
         class_names: one for each class, in order; none if they are not known.
 
     Raises:
-        CodegenError: E414, the number of names is not that of the classes, or boxes are to be
-            suppressed in another way than `hard`.
+        CodegenError: E414, the number of names is not that of the classes.
     """
     if class_names and len(class_names) != settings.classes:
         raise _refused(
             f"there are {len(class_names)} names for {settings.classes} classes",
             "give a name for each class, in order",
         )
-    if settings.postprocess.method != "hard" or settings.postprocess.agnostic:
-        raise _refused(
-            "a file that stands alone suppresses boxes of one class by the method 'hard'",
-            "leave method and agnostic as they are",
-        )
     taken = {node.name for node in ast.parse(source.text).body if isinstance(node, ast.ClassDef)}
     name = next(name for name in NAMES if name not in taken)
-    added = [*_functions(), "\n".join(_class(name, source.class_name, settings, class_names))]
+    added = [
+        *_functions(settings),
+        "\n".join(_class(name, source.class_name, settings, class_names)),
+    ]
     head, body = _parted(source.text)
     whole = "\n\n\n".join([body, *added])
     text = f"{head}{imports(whole)}\n\n\n{whole}\n"
@@ -167,12 +167,10 @@ def _parted(text: str) -> tuple[str, str]:
     return "\n".join(rows[: first - 1]) + "\n", "\n".join(rows[last:]).strip("\n")
 
 
-def _lines_before(part: str, text: str) -> int:
-    return text[: text.index(part)].count("\n")
-
-
-def _functions() -> Iterator[str]:
-    for module, name in BORROWED:
+def _functions(settings: DetectorSettings) -> Iterator[str]:
+    post = settings.postprocess
+    way = HARD if post.method == "hard" else SOFT
+    for module, name in (*BORROWED, *(LIKELIEST if post.choose == "best-class" else ()), *way):
         text = (DETECT / f"{module}.py").read_text("utf-8")
         yield definitions_in(text)[name]
 
@@ -187,26 +185,47 @@ def _class(
         yield from (line.text for line in lines(f"{fact} = {value}", 1))
     yield f"{INDENT}anchors: Tensor"
     yield ""
-    yield METHODS.substitute(network=network)
+    post = settings.postprocess
+    likeliest = LIKELIEST_LINE if post.choose == "best-class" else ""
+    yield METHODS.substitute(network=network, likeliest=likeliest, suppression=_suppression(post))
+
+
+def _suppression(post: PostprocessSettings) -> str:
+    """The call that thins boxes out, as a formatter leaves it."""
+    names = ["threshold", "least", "most"]
+    if post.method != "hard":
+        names = ["method", "sigma", *names]
+    if post.agnostic:
+        names.append("agnostic")
+    function = "suppressed" if post.method == "hard" else "softened"
+    given = ["boxes", "best.sigmoid()", "classes", *(f"self.{name}" for name in names)]
+    row = f"{3 * INDENT}{', '.join(given)}"
+    if len(row) > WIDTH:
+        row = ",\n".join(f"{3 * INDENT}{each}" for each in given) + ","
+    return f"{function}(\n{row}\n{2 * INDENT})"
 
 
 def _facts(settings: DetectorSettings, class_names: Sequence[str]) -> dict[str, str]:
     anchors, post = settings.anchors, settings.postprocess
-    scale = anchors.scale
-    scales = scale if isinstance(scale, tuple) else (scale,) * len(anchors.levels)
+    candidates = post.candidates
+    if post.choose == "best-class":
+        candidates = min(candidates, len(anchors.xyxy(*settings.image_size)))
+    soft = {"method": _quoted(post.method), "sigma": repr(post.sigma)}
     return {
         **({"class_names": _tuple(map(_quoted, class_names))} if class_names else {}),
         "classes": str(settings.classes),
         "image_size": repr(settings.image_size),
         "mean": repr(settings.pixels.mean),
         "std": repr(settings.pixels.std),
-        "scales": _tuple(map(repr, scales)),
+        "scales": _tuple(map(repr, anchors.scales)),
         "octaves": _tuple(map(repr, map(float, anchors.octaves))),
         "ratios": _tuple(map(repr, anchors.ratios)),
-        "candidates": str(post.candidates),
+        "candidates": str(candidates),
+        **(soft if post.method != "hard" else {}),
         "threshold": repr(post.threshold),
-        "least": repr(-1.0 if post.least is None else post.least),
+        "least": repr(post.limit),
         "most": str(post.most),
+        **({"agnostic": "True"} if post.agnostic else {}),
     }
 
 

@@ -43,6 +43,11 @@ class Anchors:
         """How many anchors stand on one pixel."""
         return len(self.octaves) * len(self.ratios)
 
+    @property
+    def scales(self) -> tuple[float, ...]:
+        """The scale of each level."""
+        return self.scale if isinstance(self.scale, tuple) else (self.scale,) * len(self.levels)
+
     def xyxy(self, height: int, width: int) -> Tensor:
         """The anchors for an image of this size, in its pixels; they may reach over its edges.
 
@@ -52,10 +57,7 @@ class Anchors:
         Returns:
             Shape (N, 4), float32.
         """
-        scales = self.scale
-        if not isinstance(scales, tuple):
-            scales = (scales,) * len(self.levels)
-        return anchor_boxes(height, width, self.levels, scales, self.octaves, self.ratios)
+        return anchor_boxes(height, width, self.levels, self.scales, self.octaves, self.ratios)
 
 
 def anchor_boxes(

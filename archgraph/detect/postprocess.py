@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from archgraph.detect.boxes import clip_xyxy
-from archgraph.detect.fixed import best_boxes
+from archgraph.detect.fixed import best_boxes, likeliest_alone
 from archgraph.detect.suppression import nms, soft_nms
 
 
@@ -38,6 +38,13 @@ class PostprocessSettings:
     most: int = 100
     agnostic: bool = False
     choose: Literal["pairs", "best-class"] = "pairs"
+
+    @property
+    def limit(self) -> float:
+        """The score that a box must be above, as a number."""
+        if self.least is not None:
+            return self.least
+        return -1.0 if self.method == "hard" else 0.001
 
 
 # As efficientdet-pytorch does by default, and as google/automl does: it evaluates with the
@@ -100,8 +107,7 @@ def postprocess(
     settings = settings or PostprocessSettings()
     logits, candidates = class_logits, settings.candidates
     if settings.choose == "best-class":
-        likeliest, kinds = logits.max(dim=2, keepdim=True)
-        logits = torch.full_like(logits, -torch.inf).scatter(2, kinds, likeliest)
+        logits = likeliest_alone(logits)
         candidates = min(candidates, logits.shape[1])
     boxes, best, classes = best_boxes(logits, deltas_yxhw, anchors_xyxy, candidates)
     found: list[Detections] = []
@@ -133,7 +139,6 @@ def _image(
         kept = nms(boxes, scores, settings.threshold, groups, settings.most)
         scores = scores[kept]
     else:
-        least = 0.001 if settings.least is None else settings.least
         kept, scores = soft_nms(
             boxes,
             scores,
@@ -141,7 +146,7 @@ def _image(
             settings.method,
             settings.sigma,
             settings.threshold,
-            least,
+            settings.limit,
             settings.most,
         )
     return Detections(boxes[kept] * scale, scores, classes[kept])

@@ -150,7 +150,7 @@ def soft_nms(
         iou = iou_matrix(boxes[index][None], boxes[left])[0]
         if classes is not None:
             iou = torch.where(classes[left] == classes[index], iou, 0)
-        scores = scores * _decay(iou, method, sigma, threshold)
+        scores = scores * decay(iou, method, sigma, threshold)
         keep = scores > least
         keep[best] = False
         left, scores = left[keep], scores[keep]
@@ -159,7 +159,15 @@ def soft_nms(
     return torch.stack(chosen), torch.stack(values)
 
 
-def _decay(iou: Tensor, method: Method, sigma: float, threshold: float) -> Tensor:
+def decay(iou: Tensor, method: str, sigma: float, threshold: float) -> Tensor:
+    """What scores are multiplied by where boxes overlap a better one by this; any shape.
+
+    Args:
+        iou: intersection over union.
+        method: `gaussian`, `linear` or `hard`, see `soft_nms`.
+        sigma: of `gaussian`.
+        threshold: of `linear` and `hard`.
+    """
     if method == "gaussian":
         return torch.exp(-iou.square() / sigma)
     lowered = 1 - iou if method == "linear" else torch.zeros_like(iou)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +12,18 @@ from numpy.typing import NDArray
 
 from archgraph.detect import Anchors
 from archgraph.detect.boxes import overlaps
-from archgraph.train.records import Dataset, Flags, Floats, Integers
+from archgraph.train.records import (
+    LARGE_FROM,
+    SMALL_BELOW,
+    Advance,
+    Dataset,
+    Flags,
+    Floats,
+    Integers,
+)
 
 # What counts as an anchor's own object in training, and what is close.
 MATCHED, CLOSE = 0.5, 0.7
-# Edges of the sides of objects that COCO calls small, medium and large, in pixels.
-SMALL, MEDIUM = 32.0, 96.0
 SIZES = ("small", "medium", "large")
 # How many objects suggestions are made from, and how many are looked at together.
 MOST_TRIED, TOGETHER = 10_000, 50_000
@@ -28,6 +34,8 @@ SCALES = tuple(round(2 ** (step / 6), 2) for step in range(0, 22))
 WORTHWHILE = 0.02
 # Other numbers would differ in what nobody can see.
 DIGITS = 2
+# The mean overlap that the scale of one level must gain to be changed.
+NOTICED = 0.001
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ class AnchorReport:
         suggested: the best anchors that were found with as many on a pixel; None if those looked
             at are as good.
         suggested_every: the coverage of all objects with these.
+        uniform_every: the coverage with the best anchors of one scale for all levels, if those
+            suggested have a scale for each level.
     """
 
     image_size: tuple[int, int]
@@ -97,12 +107,13 @@ class AnchorReport:
     clusters_mean: float
     suggested: Anchors | None
     suggested_every: Coverage | None
+    uniform_every: Coverage | None = None
 
 
 def population(
     dataset: Dataset,
     image_size: tuple[int, int],
-    advance: Callable[[int, int], None] | None = None,
+    advance: Advance | None = None,
 ) -> Population:
     """All objects that are trained on, where they stand once their image is made to fit.
 
@@ -144,11 +155,8 @@ def best_overlaps(boxes_xyxy: Floats, anchors: Anchors, image_size: tuple[int, i
 
 
 def _best_of(boxes: Floats, anchors: Anchors, image_size: tuple[int, int]) -> Floats:
-    scales = anchors.scale
-    if not isinstance(scales, tuple):
-        scales = (scales,) * len(anchors.levels)
     best, given = np.zeros(len(boxes)), torch.from_numpy(boxes)
-    for level, scale in zip(anchors.levels, scales, strict=True):
+    for level, scale in zip(anchors.levels, anchors.scales, strict=True):
         cells = np.array([-(-side // 2**level) for side in image_size])
         down, right = np.array(image_size) / cells
         x = _nearest((boxes[:, 0] + boxes[:, 2]) / 2, right, int(cells[1]))
@@ -237,15 +245,57 @@ def _sampled(values: NDArray[np.float64], rng: Generator) -> NDArray[np.float64]
 def suggest_anchors(found: Population, anchors: Anchors, image_size: tuple[int, int]) -> Anchors:
     """Anchors like these whose scale and ratios suit the objects best.
 
-    Octaves and how many ratios there are stay, so that a network of the same size predicts.
-    All are rounded to what a person writes down.
+    Octaves and how many ratios there are stay, so that a network of the same size predicts. A
+    scale for each level is suggested only where it is clearly better than one for all. All are
+    rounded to what a person writes down.
     """
-    boxes = _sampled(found.boxes_xyxy, np.random.default_rng(0))
+    uniform = suggest_uniform(found, anchors, image_size)
+    varied = suggest_scales(found, uniform, image_size)
+    boxes = _tried_boxes(found)
+    means = [float(best_overlaps(boxes, each, image_size).mean()) for each in (uniform, varied)]
+    return varied if means[1] >= means[0] + WORTHWHILE else uniform
+
+
+def suggest_uniform(found: Population, anchors: Anchors, image_size: tuple[int, int]) -> Anchors:
+    """The best anchors like these with one scale for all levels; these if they are as good."""
+    boxes = _tried_boxes(found)
     tried = [anchors]
     for ratios in (anchors.ratios, *_typical_ratios(boxes, len(anchors.ratios))):
         tried += [replace(anchors, scale=scale, ratios=ratios) for scale in SCALES]
     means = [float(best_overlaps(boxes, each, image_size).mean()) for each in tried]
     return tried[int(np.argmax(means))]
+
+
+def suggest_scales(found: Population, anchors: Anchors, image_size: tuple[int, int]) -> Anchors:
+    """These anchors with a scale for each level, chosen in turns until no other is better."""
+    boxes = _tried_boxes(found)
+    scales = [*anchors.scales]
+    tried = sorted({*SCALES, *scales})
+    # How each level overlaps the objects by itself, at every scale; shape (scales, N).
+    alone = [
+        np.stack(
+            [
+                best_overlaps(boxes, replace(anchors, levels=(level,), scale=scale), image_size)
+                for scale in tried
+            ]
+        )
+        for level in anchors.levels
+    ]
+    chosen = [tried.index(scale) for scale in scales]
+    for _ in range(ROUNDS):
+        before = [*chosen]
+        for place, own in enumerate(alone):
+            others = [alone[i][chosen[i]] for i in range(len(alone)) if i != place]
+            means = np.maximum(own, np.max(others, axis=0, initial=0)).mean(axis=1)
+            if means.max() > means[chosen[place]] + NOTICED:
+                chosen[place] = int(means.argmax())
+        if chosen == before:
+            break
+    return replace(anchors, scale=tuple(tried[place] for place in chosen))
+
+
+def _tried_boxes(found: Population) -> Floats:
+    return _sampled(found.boxes_xyxy, np.random.default_rng(0))
 
 
 def _typical_ratios(boxes: Floats, count: int) -> list[tuple[tuple[float, float], ...]]:
@@ -280,15 +330,19 @@ def report(
     """
     best = best_overlaps(found.boxes_xyxy, anchors, image_size)
     side = np.sqrt(found.sizes.prod(axis=1))
-    groups: list[Flags] = [side < SMALL, (side >= SMALL) & (side < MEDIUM), side >= MEDIUM]
+    small, large = side < SMALL_BELOW, side >= LARGE_FROM
+    groups: list[Flags] = [small, ~(small | large), large]
     typical, mean = cluster_sizes(found.sizes, clusters)
     every = coverage(best)
-    suggested, better = None, None
+    suggested, better, uniform = None, None, None
     if len(found):
         suggested = suggest_anchors(found, anchors, image_size)
         better = coverage(best_overlaps(found.boxes_xyxy, suggested, image_size))
         if better.mean < every.mean + WORTHWHILE or better.forced > every.forced:
             suggested, better = None, None
+        elif isinstance(suggested.scale, tuple):
+            one = suggest_uniform(found, anchors, image_size)
+            uniform = coverage(best_overlaps(found.boxes_xyxy, one, image_size))
     return AnchorReport(
         image_size,
         anchors,
@@ -306,6 +360,7 @@ def report(
         mean,
         suggested,
         better,
+        uniform,
     )
 
 

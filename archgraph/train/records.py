@@ -5,7 +5,7 @@ Arrays, not tensors: nothing here needs torch. Boxes are `xyxy` in pixels, see `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,11 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+# Told how much of something that takes long is done, and how much there is.
+Advance = Callable[[int, int], None]
+# Sides, in pixels of the original image, of squares as large as what COCO calls small is below,
+# and as what it calls large is from: 32 x 32 and 96 x 96.
+SMALL_BELOW, LARGE_FROM = 32, 96
 
 
 def _empty(*shape: int, dtype: Any = np.float64) -> Any:

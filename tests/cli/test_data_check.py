@@ -100,6 +100,39 @@ def test_what_cannot_be_opened(archgraph: Command, folder: Path) -> None:
     assert archgraph("data", "check", "coco:d", "--report", "r.txt").code == 2
 
 
+def test_several_are_checked_and_compared(archgraph: Command, folder: Path) -> None:
+    write_coco(folder / "d", coco([entry()]), "train")
+    write_coco(folder / "d", coco([entry(bbox=[1, 1, -1, 1])]), "val")
+    write_image(folder / "d" / "val" / "0.png", seed=77)
+    refused = archgraph("data", "check", "coco:d")
+    assert "write coco:d:train, coco:d:val; `archgraph data check` takes several" in refused.err
+    outcome = archgraph("data", "check", "coco:d:train", "coco:d:val", "--report", "r.html")
+    assert (outcome.code, outcome.err) == (1, "wrote r.html\n")
+    assert outcome.out.startswith("coco:d:train: ok\n\n3 images")
+    assert "\n\ncoco:d:val: 1 error, 2 warnings\n" in outcome.out
+    # 1.png and 2.png are copies, 0.png is another image of the same name and id.
+    assert "warning[W512]: images that a dataset before has too: 2" in outcome.out
+    assert "\n  1.png: coco:d:train has it too\n" in outcome.out
+    page = (folder / "r.html").read_text()
+    assert "coco:d:train: numbers" in page and "coco:d:val: samples" in page
+    skipped = archgraph("data", "check", "coco:d:train", "coco:d:val", "--bad", "skip", "--json")
+    assert (skipped.code, [one["warnings"] for one in skipped.json]) == (0, [0, 2])
+    # Without reading images only the same files are the same.
+    options = ("--no-images", "--bad", "skip", "--json")
+    quick = archgraph("data", "check", "coco:d:train", "coco:d:val", "folder:d/val", *options)
+    assert [one["warnings"] for one in quick.json] == [0, 0, 3]
+
+
+def test_one_that_cannot_be_opened_keeps_none_from_being_checked(
+    archgraph: Command, folder: Path
+) -> None:
+    write_coco(folder / "d", coco([entry()]))
+    outcome = archgraph("data", "check", "coco:nowhere", "coco:d", "shapes:val", "--no-images")
+    assert outcome.code == 1
+    assert "error[E500]: 'coco:nowhere'" in outcome.err
+    assert outcome.out.startswith("coco:d: ok\n") and "\nshapes:val: ok\n" in outcome.out
+
+
 def test_an_interrupt_leaves_nothing_behind(
     archgraph: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ TABLE = re.compile(
 )
 # Codes that neither a text file nor a command line can cause.
 WITHOUT_EXAMPLE = {"E002", "E131", "E401", "E402", "E403", "E410", "E412", "E413"}
-WITHOUT_EXAMPLE |= {"E502", "E503", "E504", "E505", "E506", "W510", "W511"}
+WITHOUT_EXAMPLE |= {"E502", "E503", "E504", "E505", "E506", "E507", "W510", "W511", "W512"}
 WITHOUT_EXAMPLE |= {"E140", "E141", "E142", "E431", "E432", "E433", "E540", "E541"}
 WITHOUT_EXAMPLE |= {"E521", "E522", "E523", "E531", "E532", "E533"}
 WITHOUT_EXAMPLE |= {"E554", "E555", "E556", "E557", "E558", "E559"}

@@ -14,6 +14,7 @@ from archgraph.cli.output import write_file
 from archgraph.compiler import emit_source
 from archgraph.errors import InputOutputError
 from tests.cli.support import Command
+from tests.small_detector import toy_spec
 
 
 def test_a_figure(archgraph: Command, folder: Path) -> None:
@@ -52,6 +53,15 @@ def test_source_goes_to_standard_output(archgraph: Command) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == emit_source("bifpn").text
     ast.parse(outcome.out)
+
+
+def test_a_detector_thins_boxes_out_as_it_is_told(archgraph: Command) -> None:
+    command = ["emit", toy_spec(), "--with-postprocess"]
+    outcome = archgraph(*command, "--nms", "linear", "--iou", "0.3", "--agnostic")
+    assert outcome.code == 0
+    for line in ('method = "linear"', "threshold = 0.3", "agnostic = True", "def softened("):
+        assert line in outcome.out
+    assert "def softened(" not in archgraph(*command).out
 
 
 def test_source_goes_to_a_file(archgraph: Command, folder: Path) -> None:

@@ -67,6 +67,8 @@ def test_every_example_parses(
         (["show", "bifpn", "--set", "a=1", "--set", "a=2"], "'a' is set twice"),
         (["draw", "bifpn", "-o", "bifpn.png"], "ends in .svg"),
         (["emit", "bifpn", "-o", "bifpn.yaml"], "ends in .py"),
+        (["emit", "bifpn", "--nms", "gaussian"], "'--nms' is of use with '--with-postprocess'"),
+        (["emit", "bifpn", "--agnostic"], "'--agnostic' is of use with '--with-postprocess'"),
     ],
 )
 def test_a_wrong_command_line(archgraph: Command, arguments: list[str], message: str) -> None:

@@ -14,7 +14,7 @@ import torch
 from archgraph.codegen import emit, load_module
 from archgraph.codegen.standalone import detector_settings, stand_alone
 from archgraph.compiler import compile_spec, emit_detector
-from archgraph.detect import PIXELS, Anchors, PostprocessSettings
+from archgraph.detect import AUTOML_SERVING, PIXELS, Anchors, PostprocessSettings
 from archgraph.errors import CodegenError
 from archgraph.train.detector import make_detector
 from tests.codegen.hostile import TEXTS
@@ -44,9 +44,59 @@ def test_boxes_are_those_of_the_package(height: int, width: int) -> None:
     assert (boxes[..., 2] <= width * (1 + 1e-6)).all() and (boxes >= 0).all()
 
 
-def test_it_is_exported_whole() -> None:
+WAYS = [
+    PostprocessSettings(method="gaussian", agnostic=True, sigma=0.3, least=0.02),
+    replace(AUTOML_SERVING, most=30),
+]
+MORE_WAYS = [
+    PostprocessSettings(agnostic=True),
+    PostprocessSettings(method="gaussian"),
+    PostprocessSettings(method="linear", threshold=0.3, most=20),
+    PostprocessSettings(method="linear", agnostic=True, candidates=300),
+    PostprocessSettings(choose="best-class", threshold=0.6),
+]
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("way", [*WAYS, *(pytest.param(way, marks=SLOW) for way in MORE_WAYS)])
+def test_boxes_are_those_of_the_package_however_they_are_thinned_out(
+    way: PostprocessSettings,
+) -> None:
+    photos = np.random.default_rng(1).integers(0, 256, (2, 60, 90, 3), dtype=np.uint8)
+    torch.manual_seed(1)
+    package = make_detector(toy_spec(), postprocess=way)
+    shaken(package.network)
+    source = emit_detector(toy_spec(), postprocess=way)
+    formatted(source.text)
+    alone = load_module(source).eval()
+    alone.load_state_dict({f"network.{k}": v for k, v in package.network.state_dict().items()})
+    with torch.no_grad():
+        boxes, scores, classes = alone(torch.from_numpy(photos).permute(0, 3, 1, 2).contiguous())
+    assert boxes.shape == (2, way.most, 4)
+    for i, expected in enumerate(package.detect(list(photos))):
+        count = len(expected.scores)
+        assert count > 3
+        assert torch.equal(boxes[i, :count], expected.boxes_xyxy)
+        assert torch.equal(scores[i, :count], expected.scores)
+        assert torch.equal(classes[i, :count], expected.classes)
+        assert (classes[i, count:] == -1).all() and not scores[i, count:].any()
+
+
+@pytest.mark.parametrize(
+    "few",
+    [
+        PostprocessSettings(candidates=50, most=4),
+        pytest.param(
+            PostprocessSettings(candidates=50, most=4, method="gaussian", choose="best-class"),
+            marks=SLOW,
+        ),
+        pytest.param(
+            PostprocessSettings(candidates=50, most=4, method="linear", agnostic=True), marks=SLOW
+        ),
+    ],
+)
+def test_it_is_exported_whole(few: PostprocessSettings) -> None:
     graph = compile_spec(toy_spec()).operators.graph
-    few = PostprocessSettings(candidates=50, most=4)
     settings = replace(detector_settings(graph), postprocess=few)
     alone = load_module(stand_alone(emit(graph), settings)).eval()
     example = torch.randint(0, 256, (1, 3, 50, 80), dtype=torch.uint8)

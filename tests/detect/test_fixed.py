@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from archgraph.detect import Anchors, PostprocessSettings, postprocess
-from archgraph.detect.fixed import best_boxes, suppressed
+from archgraph.detect.fixed import best_boxes, softened, suppressed
 
 ANCHORS = Anchors(levels=(3, 4)).xyxy(64, 64)
 
@@ -44,6 +46,28 @@ def test_the_boxes_are_those_of_free_shapes(
         assert torch.equal(found[2][i, :count], expected.classes)
         assert not found[1][i, count:].any() and (found[2][i, count:] == -1).all()
         assert not found[0][i, count:].any()
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+@pytest.mark.parametrize("method", ["hard", "gaussian", "linear"])
+def test_every_method_gives_the_boxes_of_free_shapes(
+    method: Literal["hard", "gaussian", "linear"], agnostic: bool
+) -> None:
+    logits, deltas = maps(7)
+    way = PostprocessSettings(400, method, 0.4, 0.3, 0.1, 40, agnostic)
+    boxes, best, classes = best_boxes(logits, deltas, ANCHORS, way.candidates)
+    scores = best.sigmoid()
+    if method == "hard":
+        found = suppressed(boxes, scores, classes, 0.4, 0.1, 40, agnostic)
+    else:
+        found = softened(boxes, scores, classes, method, 0.3, 0.4, 0.1, 40, agnostic)
+    for i, expected in enumerate(postprocess(logits, deltas, ANCHORS, way)):
+        count = len(expected.scores)
+        assert 10 < count <= 40
+        assert torch.equal(found[0][i, :count], expected.boxes_xyxy)
+        assert torch.equal(found[1][i, :count], expected.scores)
+        assert torch.equal(found[2][i, :count], expected.classes)
+        assert not found[1][i, count:].any() and (found[2][i, count:] == -1).all()
 
 
 def test_no_box_at_all() -> None:

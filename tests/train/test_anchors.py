@@ -18,6 +18,7 @@ from archgraph.train.anchors import (
     population,
     report,
     suggest_anchors,
+    suggest_uniform,
 )
 from archgraph.train.records import Floats, ImageRecord, Objects, Pixels
 from archgraph.train.samples.shapes import Shapes
@@ -118,6 +119,29 @@ def test_objects_that_no_anchor_suits_get_others(wide: float, high: float) -> No
     again = coverage(best_overlaps(objects.boxes_xyxy, found.suggested, (256, 256)))
     assert again == found.suggested_every
     assert suggest_anchors(objects, Anchors(), (256, 256)) == found.suggested
+
+
+def test_objects_far_apart_in_size_get_a_scale_for_each_level() -> None:
+    sides = np.concatenate([np.full(100, 9.0), np.full(100, 120.0), np.full(100, 480.0)])
+    sides *= 2 ** np.random.default_rng(3).uniform(-0.1, 0.1, 300)
+    objects = centred(np.stack([sides, sides], 1), (512, 512))
+    found = report(objects, ("a",), Anchors(), (512, 512))
+    assert found.suggested is not None and isinstance(found.suggested.scale, tuple)
+    assert found.suggested_every is not None and found.uniform_every is not None
+    assert found.suggested_every.mean > found.uniform_every.mean + 0.02
+    assert found.suggested_every.forced <= found.uniform_every.forced
+    assert len(set(found.suggested.scale)) > 1
+    uniform = suggest_uniform(objects, Anchors(), (512, 512))
+    assert isinstance(uniform.scale, float)
+    again = coverage(best_overlaps(objects.boxes_xyxy, uniform, (512, 512)))
+    assert again == found.uniform_every
+
+
+def test_one_scale_is_suggested_where_a_scale_for_each_level_gains_nothing() -> None:
+    sides = 8 * 2 ** np.random.default_rng(4).uniform(0, 1, 200)
+    found = report(centred(np.stack([sides, sides], 1)), ("a",), Anchors(), (256, 256))
+    assert found.suggested is not None and isinstance(found.suggested.scale, float)
+    assert found.uniform_every is None
 
 
 def test_a_report_parts_objects_by_class_and_by_size() -> None:

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.random import Generator
 
+from archgraph.detect import PIXELS
 from archgraph.train.records import Objects, Sample
 from archgraph.train.samples.augment import (
+    PADDING,
     Augmentation,
     Colour,
     Flip,
@@ -19,6 +21,7 @@ from archgraph.train.samples.augment import (
     Mixup,
     Mosaic,
     augmented,
+    padding_of,
     reference_steps,
     strong_steps,
 )
@@ -250,3 +253,12 @@ def test_clipping_drops_what_is_not_there() -> None:
     assert cut.boxes_xyxy.tolist() == [[0, 0, 5, 10], [9, 9, 10, 10]]
     assert cut.entries.tolist() == [0, 5] and cut.areas.tolist() == [50, 1]
     assert clipped(objects, 10, 10, least=0.6).entries.tolist() == [5]
+
+
+def test_padding_is_what_a_network_sees_as_nothing() -> None:
+    assert padding_of(PIXELS["imagenet"]) == PADDING
+    assert padding_of(PIXELS["centred"]) == (128, 128, 128)
+    sample = Sample(np.zeros((16, 16, 3), np.uint8), Objects(), 0)
+    step = Jitter(SIZE, 0.5, 0.5, padding=(1, 2, 3))
+    found = augmented(sample, [step], np.random.default_rng(0), lambda _: sample)
+    assert found.pixels[-1, -1].tolist() == [1, 2, 3]

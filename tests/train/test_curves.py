@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archgraph.train.curves import MOST_POINTS, bar_chart, heat_map, histogram, line_chart
+from archgraph.train.axes import MOST_POINTS
+from archgraph.train.curves import bar_chart, heat_map, histogram, line_chart, spread_chart
 
 HOSTILE = """<script>&"'</svg>\x00\x1b ]]>"""
 SVG = "{http://www.w3.org/2000/svg}"
@@ -157,3 +158,10 @@ def test_an_empty_heat_map_is_still_one() -> None:
     parsed(heat_map([], []))
     parsed(bar_chart({}, "objects"))
     parsed(line_chart({}, "x", "y"))
+
+
+def test_spread_of_values() -> None:
+    svg = spread_chart({"one": [0.1, 0.3], "other": [0.2]}, "AP")
+    ElementTree.fromstring(svg)
+    assert "0.200 ± 0.141" in svg and "0.200 ± 0.000" in svg
+    assert svg.count("<circle") == 3

@@ -43,7 +43,7 @@ print(hashlib.sha256(said).hexdigest())
 def test_a_scene_is_the_same_in_every_order(make: type[Shapes | Glyphs]) -> None:
     made: Dataset = make(count=12, size=96)
     forwards = [made.pixels(i).copy() for i in range(12)]
-    scenes._pixels.cache_clear()
+    scenes._kept.clear()
     scenes._objects.cache_clear()
     for i in reversed(range(12)):
         assert np.array_equal(made.pixels(i), forwards[i])

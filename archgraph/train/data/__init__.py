@@ -1,7 +1,7 @@
 """Datasets of files: COCO, YOLO, Pascal VOC, folders of images. Read, judged, and kept small.
 
 Comes in: what a user calls a dataset. Goes out: a `Dataset` of `train/records.py`. Start at
-`sources.py`; a reader of a format fills the arrays of `store.py`, and `settle.py` judges them all
+`sources.py`; a reader of a format fills the columns of `store.py`, and `settle.py` judges them all
 alike.
 """
 

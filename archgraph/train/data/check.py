@@ -11,12 +11,13 @@ import numpy as np
 
 from archgraph.errors import DataError
 from archgraph.train.data.classes import Ids
+from archgraph.train.data.columns import Column
 from archgraph.train.data.problems import Problems
 from archgraph.train.data.sources import open_dataset
 from archgraph.train.data.statistics import Statistics, count_dataset
 from archgraph.train.data.store import StoredDataset
 from archgraph.train.data.voc import Corners
-from archgraph.train.records import Dataset
+from archgraph.train.records import Advance, Dataset
 
 # What is going on, how much of it is done, and how much there is.
 Told = Callable[[str, int, int], None]
@@ -88,7 +89,7 @@ def check_dataset(
         DataError: there is no such dataset, or nothing can be made of its files.
     """
 
-    def about(what: str) -> Callable[[int, int], None] | None:
+    def about(what: str) -> Advance | None:
         return None if told is None else lambda done, whole: told(what, done, whole)
 
     dataset = open_dataset(
@@ -102,9 +103,7 @@ def check_dataset(
     return Findings(dataset, problems, statistics, bad, images)
 
 
-def _read_images(
-    dataset: Dataset, problems: Problems, progress: Callable[[int, int], None] | None
-) -> frozenset[int]:
+def _read_images(dataset: Dataset, problems: Problems, progress: Advance | None) -> frozenset[int]:
     """Read all images; the indices of those that are not whole."""
     bad: set[int] = set()
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
@@ -133,9 +132,11 @@ def _read(dataset: Dataset, index: int) -> DataError | None:
 
 def chosen_samples(findings: Findings, most: int) -> Sequence[int]:
     """Images to show: evenly from the first to the last, those with objects if there are any."""
-    records = range(len(findings.dataset))
-    good = [i for i in records if i not in findings.bad_images]
-    if findings.statistics.objects:
-        good = [i for i in good if len(findings.dataset.record(i).objects)]
+    good = Column("q")
+    for index in range(len(findings.dataset)):
+        if index in findings.bad_images:
+            continue
+        if not findings.statistics.objects or len(findings.dataset.record(index).objects):
+            good.append(index)
     places = np.linspace(0, len(good) - 1, min(most, len(good))).round().astype(int)
     return [good[place] for place in dict.fromkeys(places.tolist())]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from archgraph.train.data.classes import Ids, number_classes
+from archgraph.train.data.columns import Column
 from archgraph.train.data.json_entries import json_entries
+from archgraph.train.data.masks import box_of_mask
 from archgraph.train.data.problems import Bad, Problems, failed, shown
-from archgraph.train.data.settle import Progress, Reading, look_at_images, repeated, settle, unsafe
-from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset, as_array
-from archgraph.train.records import Flags
+from archgraph.train.data.settle import Reading, in_blocks, look_at_images, repeated, settle, unsafe
+from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
+from archgraph.train.records import Advance, Flags
 
 SECTIONS = ("images", "annotations", "categories")
 Box = tuple[float, float, float, float]
@@ -35,8 +36,8 @@ class _File:
     images: Images = field(default_factory=Images)
     rows: Rows = field(default_factory=Rows)
     categories: dict[int, str] = field(default_factory=dict)
-    ids: array[int] = field(default_factory=lambda: array("q"))
-    id_entries: array[int] = field(default_factory=lambda: array("q"))
+    ids: Column = field(default_factory=lambda: Column("q"))
+    id_entries: Column = field(default_factory=lambda: Column("q"))
     refused_images: set[int] = field(default_factory=set)
 
     def problem(self, kind: str, section: str, index: int, said: str) -> None:
@@ -50,7 +51,7 @@ def read_coco(
     *,
     ids: Ids = "dense",
     bad: Bad = "refuse",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> StoredDataset:
     """A dataset of a file in COCO's format.
 
@@ -78,10 +79,11 @@ def read_coco(
         lambda _, entry: (str(path), f"annotations[{entry}]"),
         found.problems,
     )
-    first = _first_of_each_id(found)
-    rows = _on_known_images(found)
-    good = look_at_images(reading, progress) & first
-    return settle(reading, rows, good, bad)
+    again = _given_again(found)
+    _find_images(found)
+    good = look_at_images(reading, progress)
+    good[again] = False
+    return settle(reading, found.rows, good, bad)
 
 
 def _read(path: Path) -> _File:
@@ -164,15 +166,10 @@ def _add_annotation(found: _File, index: int, entry: Mapping[str, Any]) -> None:
 
 
 def _box(found: _File, index: int, entry: Mapping[str, Any]) -> Box | None:
-    """The box as xyxy, of the outline where there is no other; None with a problem."""
+    """The box as xyxy, of outline or mask where there is no other; None with a problem."""
     given = entry.get("bbox")
     if given is None or given == []:
-        outline = _box_of_outline(entry.get("segmentation"))
-        if outline is None:
-            found.problem("field", "annotations", index, "'bbox' is missing")
-        else:
-            found.problem("from-outline", "annotations", index, "'bbox' is missing")
-        return outline
+        return _box_of_shape(found, index, entry.get("segmentation"))
     numbers = [_number(n) for n in given] if isinstance(given, list) else []
     if len(numbers) != 4 or None in numbers:
         said = f"'bbox' is {shown(given)}, and must be [left, top, width, height]"
@@ -180,6 +177,17 @@ def _box(found: _File, index: int, entry: Mapping[str, Any]) -> Box | None:
         return None
     left, top, width, height = (n for n in numbers if n is not None)
     return left, top, left + width, top + height
+
+
+def _box_of_shape(found: _File, index: int, shape: object) -> Box | None:
+    kind, said, box = "from-outline", "'bbox' is missing", _box_of_outline(shape)
+    if isinstance(shape, dict):
+        try:
+            kind, box = "from-mask", box_of_mask(shape)
+        except ValueError as error:
+            said += f", and the mask gives none: {error}"
+    found.problem("field" if box is None else kind, "annotations", index, said)
+    return box
 
 
 def _box_of_outline(outline: object) -> Box | None:
@@ -232,36 +240,44 @@ def _lacking(entry: Mapping[str, Any], needed: Mapping[str, str]) -> str:
     return "; ".join(said)
 
 
-def _first_of_each_id(found: _File) -> Flags:
-    """Which images are the first with their id."""
-    again = repeated(as_array(found.images.ids))
+def _given_again(found: _File) -> Flags:
+    """Which images have the id of one before them."""
+    again = repeated(found.images.ids.values)
     for image in np.flatnonzero(again).tolist():
         said = f"id {found.images.ids[image]} is given before"
         found.problem("repeated-image", "images", found.images.entries[image], said)
-    for row in np.flatnonzero(repeated(as_array(found.ids))).tolist():
+    for row in np.flatnonzero(repeated(found.ids.values)).tolist():
         said = f"id {found.ids[row]} is given before"
         found.problem("repeated-id", "annotations", found.id_entries[row], said)
-    return ~again
+    return again
 
 
-def _on_known_images(found: _File) -> Rows:
-    """The rows of images and classes that are listed; their images become indices."""
-    ids, rows = as_array(found.images.ids), found.rows
+def _find_images(found: _File) -> None:
+    """Make indices of the ids of images; rows of images or classes that are not listed go out."""
+    ids, rows = found.images.ids.values, found.rows
     order = np.argsort(ids, kind="stable")
-    wanted = as_array(rows.images)
-    index = np.searchsorted(ids[order], wanted)
-    index = order[np.minimum(index, max(len(ids) - 1, 0))] if len(ids) else index
-    on_image = ids[index] == wanted if len(ids) else np.zeros(len(wanted), np.bool_)
-    of_class = np.isin(as_array(rows.categories), sorted(found.categories))
-    for row in np.flatnonzero(~on_image).tolist():
+    ordered, known = ids[order], sorted(found.categories)
+    for part in in_blocks(len(rows)):
+        wanted = rows.images.values[part]
+        index = np.zeros(len(wanted), np.int64)
+        on_image = np.zeros(len(wanted), np.bool_)
+        if len(ids):
+            index = order[np.minimum(np.searchsorted(ordered, wanted), len(ids) - 1)]
+            on_image = ids[index] == wanted
+        of_class = np.isin(rows.categories.values[part], known)
+        _report_unknown(found, part.start, on_image, of_class)
+        wanted[:] = np.where(on_image & of_class, index, -1)
+
+
+def _report_unknown(found: _File, start: int, on_image: Flags, of_class: Flags) -> None:
+    rows = found.rows
+    for row in (start + np.flatnonzero(~on_image)).tolist():
         if rows.images[row] not in found.refused_images:
             said = f"'image_id' is {rows.images[row]}, which no image has"
             found.problem("unknown-image", "annotations", rows.entries[row], said)
-    for row in np.flatnonzero(~of_class & on_image).tolist():
+    for row in (start + np.flatnonzero(~of_class & on_image)).tolist():
         said = f"'category_id' is {rows.categories[row]}, which no category has"
         found.problem("unknown-class", "annotations", rows.entries[row], said)
-    found.rows = Rows()  # what is left out needs no memory
-    return rows.chosen(on_image & of_class, index)
 
 
 def _folder_of(path: Path, root: Path, images: Images) -> Path:

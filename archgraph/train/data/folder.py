@@ -9,12 +9,13 @@ from pathlib import Path
 from archgraph.train.data.classes import Classes
 from archgraph.train.data.images import is_image
 from archgraph.train.data.problems import Bad, Problems, failed
-from archgraph.train.data.settle import Progress, Reading, look_at_images, settle
+from archgraph.train.data.settle import Reading, look_at_images, settle
 from archgraph.train.data.store import Images, Rows, StoredDataset
+from archgraph.train.records import Advance
 
 
 def read_folder(
-    folder: Path, name: str, *, bad: Bad = "refuse", progress: Progress | None = None
+    folder: Path, name: str, *, bad: Bad = "refuse", progress: Advance | None = None
 ) -> StoredDataset:
     """The images of a folder and of the folders in it, in the order of their names.
 

@@ -59,10 +59,12 @@ KINDS: Mapping[str, Kind] = {
     "empty-box": Kind("W510", "boxes without width or height", _OUT),
     "clipped": Kind("W510", "boxes that reach more than a pixel beyond their image", "cut off"),
     "from-outline": Kind("W511", "objects with an outline and no box", "its box is taken"),
+    "from-mask": Kind("W511", "objects with a mask and no box", "the box of its pixels is taken"),
     "repeated-box": Kind("W511", "objects given twice: same image, class and box", "both are kept"),
     "repeated-id": Kind("W511", "objects whose id is given twice", "both are kept"),
     "repeated-file": Kind("W511", "images listed twice, with two ids", "both are kept"),
     "repeated-name": Kind("W511", "classes of one name", "they stay apart"),
+    "shared-image": Kind("W512", "images that a dataset before has too", "both have them"),
 }
 
 

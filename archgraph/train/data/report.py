@@ -11,23 +11,31 @@ from archgraph.train.data.problems import MOST_KEPT
 from archgraph.train.data.statistics import ASPECTS, PER_IMAGE, SIDES, Statistics, named_ranges
 from archgraph.train.drawing import draw_boxes, object_labels, sheet, shrunk
 from archgraph.train.page import Bar, Cell, Page
-from archgraph.train.records import Dataset, Pixels
+from archgraph.train.records import LARGE_FROM, SMALL_BELOW, Dataset, Pixels
 
 # A report stays small enough to be sent.
 MOST_SAMPLES, COLUMNS, TILE = 12, 3, 360
 MOST_CLASSES, MOST_NAMED = 200, 20
 
 
-def make_report(findings: Findings) -> Page:
-    """The page of a dataset that was checked."""
-    page = Page(f"Dataset {findings.dataset.name}")
-    _summary(page, findings)
-    _problems(page, findings)
-    _numbers(page, findings.statistics)
-    _classes(page, findings.statistics)
-    _charts(page, findings.statistics)
-    _samples(page, findings)
+def make_report(findings: Sequence[Findings]) -> Page:
+    """The page of datasets that were checked, one after the other."""
+    names = [found.dataset.name for found in findings]
+    page = Page(f"Dataset {names[0]}" if len(names) == 1 else f"Datasets {', '.join(names)}")
+    for name, found in zip(names, findings, strict=True):
+        _add_dataset(page, f"{name}: " if len(names) > 1 else "", found)
     return page
+
+
+def _add_dataset(page: Page, name: str, findings: Findings) -> None:
+    if name:
+        page.heading(name.removesuffix(": "))
+    _summary(page, findings)
+    _problems(page, name, findings)
+    _numbers(page, name, findings.statistics)
+    _classes(page, name, findings.statistics)
+    _charts(page, name, findings.statistics)
+    _samples(page, name, findings)
 
 
 def _summary(page: Page, findings: Findings) -> None:
@@ -40,8 +48,8 @@ def _summary(page: Page, findings: Findings) -> None:
         page.text("Only the heads of the images were read: damage behind them is not found.")
 
 
-def _problems(page: Page, findings: Findings) -> None:
-    page.heading("Problems")
+def _problems(page: Page, name: str, findings: Findings) -> None:
+    page.heading(f"{name}problems" if name else "Problems")
     groups = list(findings.problems.groups())
     if not groups:
         page.text("None were found.")
@@ -57,28 +65,28 @@ def _problems(page: Page, findings: Findings) -> None:
         page.table(["file", "entry", "what"], [[one.file, one.entry, one.said] for one in kept])
 
 
-def _numbers(page: Page, found: Statistics) -> None:
-    page.heading("Numbers")
+def _numbers(page: Page, name: str, found: Statistics) -> None:
+    page.heading(f"{name}numbers" if name else "Numbers")
     small, medium, large = found.areas
     rows: list[list[Cell]] = [
         ["images", found.images],
         ["images without objects", found.empty],
         ["objects", found.objects],
         ["of them crowds or difficult", found.crowds],
-        ["small, below 32² pixels", _share(small, found.objects)],
+        [f"small, below {SMALL_BELOW}² pixels", _share(small, found.objects)],
         ["medium", _share(medium, found.objects)],
-        ["large, from 96² pixels on", _share(large, found.objects)],
+        [f"large, from {LARGE_FROM}² pixels on", _share(large, found.objects)],
         ["width of images", _span(found.widths)],
         ["height of images", _span(found.heights)],
     ]
     page.table(["", "how many"], rows)
 
 
-def _classes(page: Page, found: Statistics) -> None:
+def _classes(page: Page, name: str, found: Statistics) -> None:
     named = [one for one in found.classes if one.name or one.objects]
     if not named:
         return
-    page.heading("Classes")
+    page.heading(f"{name}classes" if name else "Classes")
     ordered = sorted(named, key=lambda one: -one.objects)
     most = max(one.objects for one in named) or 1
     rows: list[list[Cell]] = [
@@ -94,10 +102,10 @@ def _classes(page: Page, found: Statistics) -> None:
         page.text(f"Without objects: {', '.join(missing[:MOST_NAMED])}{more}.")
 
 
-def _charts(page: Page, found: Statistics) -> None:
+def _charts(page: Page, name: str, found: Statistics) -> None:
     if not found.objects:
         return
-    page.heading("Sizes and shapes")
+    page.heading(f"{name}sizes and shapes" if name else "Sizes and shapes")
     charts: Sequence[tuple[Sequence[float], Sequence[int], str, str]] = (
         (PER_IMAGE, found.per_image, "images", "objects on an image"),
         (SIDES, found.sides, "objects", "side of an object as a share of the image's"),
@@ -108,7 +116,7 @@ def _charts(page: Page, found: Statistics) -> None:
         page.figure(bar_chart(bars, label), caption)
 
 
-def _samples(page: Page, findings: Findings) -> None:
+def _samples(page: Page, name: str, findings: Findings) -> None:
     tiles, captions = [], []
     for index in chosen_samples(findings, MOST_SAMPLES):
         try:
@@ -117,7 +125,7 @@ def _samples(page: Page, findings: Findings) -> None:
             continue  # its head is whole and the rest is not
         captions.append(findings.dataset.record(index).name)
     if tiles:
-        page.heading("Samples")
+        page.heading(f"{name}samples" if name else "Samples")
         page.image(sheet(tiles, COLUMNS, captions))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +11,12 @@ import numpy as np
 
 from archgraph.errors import DataError
 from archgraph.train.data.classes import Classes
+from archgraph.train.data.columns import Column, blocks, no_flags, zeros
 from archgraph.train.data.images import read_size
 from archgraph.train.data.problems import Bad, Problems
-from archgraph.train.data.store import Images, Rows, StoredDataset, Table, as_array, other_size
-from archgraph.train.records import Flags, Floats, Integers
+from archgraph.train.data.store import Images, Rows, StoredDataset, Table, other_size
+from archgraph.train.records import Advance, Flags, Floats, Integers
 
-# How much is done, and how much there is.
-Progress = Callable[[int, int], None]
 # Where an object is said: its image and its entry -> the file, and what of it.
 Place = Callable[[int, int], tuple[str, str]]
 # Boxes of COCO's own files reach over the edge by the rounding of their outlines.
@@ -54,18 +52,17 @@ class Reading:
     problems: Problems
 
 
-def look_at_images(reading: Reading, progress: Progress | None) -> Flags:
+def look_at_images(reading: Reading, progress: Advance | None) -> Flags:
     """Open every image, without its pixels: which are good; their sizes are filled in."""
     images, problems = reading.images, reading.problems
-    good = np.ones(len(images), np.bool_)
-    hashes = array("q")
+    good, hashes = no_flags(len(images)), Column("q")
     for index in range(len(images)):
         name = images.names[index]
         good[index] = _look(reading, index, name)
         hashes.append(hash(name))
         if progress is not None:
             progress(index + 1, len(images))
-    for index in np.flatnonzero(repeated(as_array(hashes))).tolist():
+    for index in np.flatnonzero(repeated(hashes.values)).tolist():
         file, entry = reading.place_of_image(index)
         said = f"'{images.names[index]}' is listed before"
         problems.add("repeated-file", file, entry, said)
@@ -73,11 +70,31 @@ def look_at_images(reading: Reading, progress: Progress | None) -> Flags:
 
 
 def repeated(numbers: Integers) -> Flags:
-    """Which numbers stand before themselves already."""
-    order = np.argsort(numbers, kind="stable")
-    again = np.zeros(len(numbers), np.bool_)
-    again[order[1:]] = numbers[order[1:]] == numbers[order[:-1]]
+    """Which numbers stand before themselves already.
+
+    Only those that are repeated are ever in memory together.
+    """
+    again, ordered, twice = no_flags(len(numbers)), zeros("q", len(numbers)), Column("q")
+    ordered[:] = numbers
+    ordered.sort()
+    for part in in_blocks(len(numbers)):
+        here = ordered[max(part.start - 1, 0) : part.stop]
+        twice.extend(here[1:][here[1:] == here[:-1]])
+    if len(twice):
+        rows = np.concatenate(
+            [
+                part.start + np.flatnonzero(np.isin(numbers[part], twice.values))
+                for part in in_blocks(len(numbers))
+            ]
+        )
+        order = rows[np.argsort(numbers[rows], kind="stable")]
+        again[order[1:]] = numbers[order[1:]] == numbers[order[:-1]]
     return again
+
+
+def in_blocks(count: int) -> Iterator[slice]:
+    """All of so many rows, as many at a time as are judged together."""
+    return blocks(count, _BLOCK)
 
 
 def _look(reading: Reading, index: int, name: str) -> bool:
@@ -128,24 +145,32 @@ def settle(reading: Reading, rows: Rows, good: Flags, bad: Bad) -> StoredDataset
     Raises:
         DataError: `bad` is `refuse`, and there are errors.
     """
-    boxes = as_array(rows.boxes).reshape(-1, 4)
-    image_of = as_array(rows.images)
-    keep = good[image_of]
-    for start in range(0, len(boxes), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        keep[part] &= _judge(reading, rows, boxes[part], start, keep[part])
-    again = _repeated(boxes, image_of, as_array(rows.categories), keep)
+    keep = _good_rows(reading, rows, good)
+    starts, order = _by_image(rows, keep, len(good))
+    again = _repeated(rows, starts, order)
     _report(reading, rows, again, "repeated-box", lambda _: "an object before it is the same")
     if bad == "refuse":
         reading.problems.refuse(reading.name)
-    else:
-        keep &= ~again
+    elif again.any():
+        keep[again] = False
+        starts, order = _by_image(rows, keep, len(good))
     images = _kept(reading.images, good)
-    table = _sorted(reading, rows, boxes, np.cumsum(good)[image_of] - 1, keep, len(images))
+    table = _table(reading, rows, _of_kept(starts, good), order)
     classes = reading.classes
     return StoredDataset(
         reading.name, classes.names, classes.ids, reading.folder, images, table, reading.problems
     )
+
+
+def _good_rows(reading: Reading, rows: Rows, good: Flags) -> Flags:
+    """Which rows are kept; boxes that reach over the edges are cut."""
+    keep, image_of = no_flags(len(rows)), rows.images.values
+    for part in in_blocks(len(rows)):
+        known = image_of[part] >= 0
+        keep[part][known] = good[image_of[part][known]]
+        if keep[part].any():
+            keep[part] &= _judge(reading, rows, rows.boxes_xyxy[part], part.start, keep[part])
+    return keep
 
 
 def _kept(images: Images, good: Flags) -> Images:
@@ -160,9 +185,9 @@ def _kept(images: Images, good: Flags) -> Images:
 
 def _judge(reading: Reading, rows: Rows, boxes: Floats, start: int, keep: Flags) -> Flags:
     """Which boxes are good, from row `start` on; what reaches over the edges is cut, in place."""
-    image_of = as_array(rows.images)[start : start + len(boxes)]
-    width = as_array(reading.images.widths)[image_of].astype(np.float64)
-    height = as_array(reading.images.heights)[image_of].astype(np.float64)
+    image_of = rows.images.values[start : start + len(boxes)]
+    width = reading.images.widths.values[image_of].astype(np.float64)
+    height = reading.images.heights.values[image_of].astype(np.float64)
     edges = np.stack([width, height, width, height], axis=1)
     good, left = np.ones(len(boxes), np.bool_), keep.copy()
     finite: Flags = np.all(np.isfinite(boxes), axis=1)
@@ -212,43 +237,86 @@ def _report(
     reading.problems.add_many(kind, len(places) - named)
 
 
-def _repeated(boxes: Floats, image_of: Integers, categories: Integers, keep: Flags) -> Flags:
+def _by_image(rows: Rows, keep: Flags, images: int) -> tuple[Integers, Integers]:
+    """The rows that are kept, by image, in the order of the file.
+
+    Returns:
+        Where the rows of each image start, and at last where they end; the rows.
+    """
+    image_of, starts = rows.images.values, zeros("q", images + 1)
+    for part in in_blocks(len(rows)):
+        np.add.at(starts, image_of[part][keep[part]] + 1, 1)
+    np.cumsum(starts, out=starts)
+    order, free = zeros("q", int(starts[-1])), zeros("q", images)
+    free[:] = starts[:-1]
+    for part in in_blocks(len(rows)):
+        kept = part.start + np.flatnonzero(keep[part])
+        kept = kept[np.argsort(image_of[kept], kind="stable")]
+        here = image_of[kept]
+        # Behind what blocks before this one have of the image, and this one itself.
+        order[free[here] + np.arange(len(here)) - np.searchsorted(here, here)] = kept
+        np.add.at(free, here, 1)
+    return starts, order
+
+
+def _repeated(rows: Rows, starts: Integers, order: Integers) -> Flags:
     """Which of the rows that are kept repeat an earlier one."""
-    rows = np.flatnonzero(keep)
-    # Rows that are alike have one key; rows that have one key are looked at.
-    keys = image_of[rows] * _PRIME + categories[rows]
-    for side in range(4):
-        keys = keys * _PRIME + boxes[rows, side].view(np.int64)
-    order = np.argsort(keys, kind="stable")
-    alike = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
-    first, second = rows[order[alike]], rows[order[alike + 1]]
-    same: Flags = np.all(boxes[first] == boxes[second], axis=1)
-    same &= (categories[first] == categories[second]) & (image_of[first] == image_of[second])
-    again = np.zeros(len(boxes), np.bool_)
-    again[second[same]] = True
+    again = no_flags(len(rows))
+    for part in _whole_images(starts):
+        here = order[part]
+        image_of, categories = rows.images.values[here], rows.categories.values[here]
+        boxes = rows.boxes_xyxy[here]
+        # Rows that are alike have one key; rows that have one key are looked at.
+        keys = image_of * _PRIME + categories
+        for side in range(4):
+            keys = keys * _PRIME + boxes[:, side].view(np.int64)
+        by_key = np.argsort(keys, kind="stable")
+        alike = np.flatnonzero(keys[by_key[1:]] == keys[by_key[:-1]])
+        first, second = by_key[alike], by_key[alike + 1]
+        same: Flags = np.all(boxes[first] == boxes[second], axis=1)
+        same &= (categories[first] == categories[second]) & (image_of[first] == image_of[second])
+        again[here[second[same]]] = True
     return again
 
 
-def _sorted(
-    reading: Reading, rows: Rows, boxes: Floats, image_of: Integers, keep: Flags, images: int
-) -> Table:
-    """The rows that are kept, by image, in the order of the file."""
-    chosen = np.flatnonzero(keep)
-    chosen = chosen[np.argsort(image_of[chosen], kind="stable")]
-    starts = np.searchsorted(image_of[chosen], np.arange(images + 1))
+def _whole_images(starts: Integers) -> Iterator[slice]:
+    """Blocks of sorted rows in which no image is apart."""
+    first, images = 0, len(starts) - 1
+    while first < images:
+        most = int(np.searchsorted(starts, starts[first] + _BLOCK, "right")) - 1
+        last = max(most, first + 1)
+        yield slice(int(starts[first]), int(starts[last]))
+        first = last
+
+
+def _of_kept(starts: Integers, good: Flags) -> Integers:
+    """The same of the images that are kept: the others have no rows."""
+    kept = Column("q")
+    for part in in_blocks(len(good)):
+        kept.extend(starts[part][good[part]])
+    kept.append(starts[-1])
+    return kept.values
+
+
+def _table(reading: Reading, rows: Rows, starts: Integers, order: Integers) -> Table:
     class_of = reading.classes.class_of()
     known = np.array(sorted(class_of), np.int64)
     numbers = np.array([class_of[i] for i in known.tolist()], np.int64)
-    categories = as_array(rows.categories)[chosen]
-    classes = numbers[np.searchsorted(known, categories)] if len(chosen) else categories
-    kept = boxes[chosen]
-    areas = as_array(rows.areas)[chosen]
-    whole = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
+    corners, classes, crowds, areas, entries = map(Column, "dqbdq")
+    for part in in_blocks(len(order)):
+        here = order[part]
+        boxes, said = rows.boxes_xyxy[here], rows.areas.values[here]
+        whole = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        corners.extend(boxes)
+        classes.extend(numbers[np.searchsorted(known, rows.categories.values[here])])
+        crowds.extend(rows.crowds.values[here])
+        areas.extend(np.where(np.isnan(said), whole, said))
+        entries.extend(rows.entries.values[here])
     return Table(
-        starts.astype(np.int64),
-        kept,
-        classes,
-        as_array(rows.crowds)[chosen].astype(np.bool_),
-        np.where(np.isnan(areas), whole, areas),
-        as_array(rows.entries)[chosen],
+        starts,
+        corners.values.reshape(-1, 4),
+        classes.values,
+        crowds.values.view(np.bool_),
+        areas.values,
+        entries.values,
     )

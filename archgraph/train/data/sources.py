@@ -5,24 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from archgraph.errors import nearest, suggest
 from archgraph.train.data.classes import Ids
 from archgraph.train.data.coco import read_coco
 from archgraph.train.data.folder import read_folder
 from archgraph.train.data.problems import Bad, failed, shown
-from archgraph.train.data.settle import Progress
 from archgraph.train.data.voc import Corners, read_voc
 from archgraph.train.data.yolo import find_yaml, parts_of, read_yolo
-from archgraph.train.records import Dataset
+from archgraph.train.records import Advance, Dataset
+
+if TYPE_CHECKING:
+    from archgraph.train.samples.scenes import Scenes
 
 FORMATS = ("coco", "yolo", "voc", "folder")
 MADE = ("shapes", "glyphs")
+# Pixels along a side of a scene.
+SIZES = range(32, 2049)
 _WAYS = (
     "coco:DIR, coco:FILE.json, yolo:DIR, yolo:FILE.yaml, voc:DIR, folder:DIR, shapes or glyphs; "
     "a part of a dataset is coco:DIR:val"
 )
+_SEVERAL = "`archgraph data check` takes several at once"
 
 
 def open_dataset(
@@ -31,13 +36,14 @@ def open_dataset(
     ids: Ids = "dense",
     bad: Bad = "refuse",
     corners: Corners = "inclusive",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> Dataset:
     """Open a dataset: its annotations are read and judged, its images opened but not decoded.
 
     Args:
         source: the format, a colon and a path, as `coco:photos`; after another colon a part of
-            it, as `yolo:photos:val`; `shapes` and `glyphs` are made and not read.
+            it, as `yolo:photos:val`; `shapes` and `glyphs` are made and not read, in the size that
+            is said, as `shapes:val:128`.
         ids: how the ids of categories become classes: `dense`, `coco` or `automl`; see
             `number_classes`.
         bad: what becomes of entries with errors: `refuse` or `skip` them.
@@ -83,8 +89,9 @@ def train_and_val(source: str) -> tuple[str, str]:
         DataError: E500, there is no such dataset.
     """
     kind, _, rest = source.partition(":")
-    if kind in MADE and not rest:
-        return f"{kind}:train", f"{kind}:val"
+    if kind in MADE and (not rest or rest.isdecimal()):
+        size = f":{rest}" if rest else ""
+        return f"{kind}:train{size}", f"{kind}:val{size}"
     if kind not in FORMATS or not rest:
         return source, ""
     path, part = _path_and_part(source, rest)
@@ -110,15 +117,22 @@ def _parts(kind: str, path: Path) -> list[str]:
             return []
 
 
-def _made(kind: str, part: str) -> Dataset:
-    """A dataset that is drawn when it is looked at."""
-    if kind == "shapes":
-        from archgraph.train.samples.shapes import Shapes
+def _made(kind: str, rest: str) -> Dataset:
+    """A dataset that is drawn when it is looked at, of what stands after its name: part and size.
 
-        return Shapes(part or "train")
+    Raises:
+        DataError: E500, its images cannot have this size; E520, it has no such part.
+    """
     from archgraph.train.samples.glyphs import Glyphs
+    from archgraph.train.samples.shapes import Shapes
 
-    return Glyphs(part or "train")
+    words = rest.split(":") if rest else []
+    size = int(words.pop()) if words and words[-1].isdecimal() else 0
+    if size and size not in SIZES:
+        raise failed("E500", f"scenes are not of {size} pixels", f"{SIZES[0]} to {SIZES[-1]} are")
+    kinds: dict[str, type[Scenes]] = {"shapes": Shapes, "glyphs": Glyphs}
+    part = ":".join(words) or "train"
+    return kinds[kind](part, size=size) if size else kinds[kind](part)
 
 
 def _path_and_part(source: str, rest: str) -> tuple[Path, str]:
@@ -150,7 +164,9 @@ def _coco_file(source: str, path: Path, part: str) -> tuple[Path, Path]:
         raise failed("E500", f"'{path}' holds no annotations in COCO's format", hint)
     if len(files) > 1:
         ways = ", ".join(f"coco:{path}:{name}" for name in files)
-        raise failed("E500", f"'{source}' has several files of annotations", f"write {ways}")
+        raise failed(
+            "E500", f"'{source}' has several files of annotations", f"write {ways}; {_SEVERAL}"
+        )
     return next(iter(files.values())), path
 
 

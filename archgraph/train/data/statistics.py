@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from archgraph.train.records import Dataset, Floats, Integers
+from archgraph.train.records import LARGE_FROM, SMALL_BELOW, Advance, Dataset, Floats, Integers
 
-# COCO's areas, in pixels of the original image: below the first, between, from the second on.
-SMALL, LARGE = 32**2, 96**2
 # Of aspect ratios, width over height; of sides, as shares of the image's.
 ASPECTS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 8.0, float("inf"))
 SIDES = tuple(i / 10 for i in range(11))
+_AREAS = (0.0, SMALL_BELOW**2, LARGE_FROM**2, float("inf"))
 PER_IMAGE = (0, 1, 2, 3, 5, 10, 20, 50, 100, 1_000_000)
 
 
@@ -81,39 +79,39 @@ class Statistics:
         }
 
 
-def count_dataset(
-    dataset: Dataset, progress: Callable[[int, int], None] | None = None
-) -> Statistics:
+def count_dataset(dataset: Dataset, progress: Advance | None = None) -> Statistics:
     """Count what a dataset says of its images; none is read."""
-    areas, aspects, sides, counts = array("d"), array("d"), array("d"), array("q")
-    crowds, widths, heights = 0, array("q"), array("q")
     kinds = len(dataset.class_names)
     objects_of, images_of = np.zeros(kinds, np.int64), np.zeros(kinds, np.int64)
+    per_image, aspects, sides, areas = (
+        np.zeros(len(edges) - 1, np.int64) for edges in (PER_IMAGE, ASPECTS, SIDES, _AREAS)
+    )
+    crowds, widths, heights = 0, _Range(), _Range()
     for index in range(len(dataset)):
         record = dataset.record(index)
         boxes, objects = record.objects.boxes_xyxy, record.objects
-        size = boxes[:, 2:] - boxes[:, :2]
-        areas.extend(objects.areas)
-        aspects.extend(size[:, 0] / size[:, 1])
-        share = size[:, 0] * size[:, 1] / max(record.width * record.height, 1)
-        sides.extend(np.sqrt(share))
-        counts.append(len(objects))
-        crowds += int(objects.crowds.sum())
-        widths.append(record.width)
-        heights.append(record.height)
-        here = np.bincount(objects.classes, minlength=kinds)
-        objects_of += here
-        images_of += here > 0
+        per_image += _histogram(np.array([len(objects)], np.float64), PER_IMAGE)
+        if len(objects):
+            size = boxes[:, 2:] - boxes[:, :2]
+            share = size[:, 0] * size[:, 1] / max(record.width * record.height, 1)
+            areas += _histogram(objects.areas, _AREAS)
+            aspects += _histogram(size[:, 0] / size[:, 1], ASPECTS)
+            sides += _histogram(np.minimum(np.sqrt(share), 1), SIDES)
+            crowds += int(objects.crowds.sum())
+            here = np.bincount(objects.classes, minlength=kinds)
+            objects_of += here
+            images_of += here > 0
+        widths.add(record.width)
+        heights.add(record.height)
         if progress is not None:
             progress(index + 1, len(dataset))
-    small, not_large = (int((np.array(areas) < bound).sum()) for bound in (SMALL, LARGE))
-    number = np.array(counts, np.int64)
+    small, medium, large = areas.tolist()
     return Statistics(
         len(dataset),
-        int((number == 0).sum()),
-        int(number.sum()),
+        int(per_image[0]),
+        small + medium + large,
         crowds,
-        (small, not_large - small, len(areas) - not_large),
+        (small, medium, large),
         tuple(
             ClassCount(name, category, objects, images)
             for name, category, objects, images in zip(
@@ -124,11 +122,11 @@ def count_dataset(
                 strict=True,
             )
         ),
-        _histogram(number.astype(np.float64), PER_IMAGE),
-        _histogram(np.array(aspects), ASPECTS),
-        _histogram(np.minimum(np.array(sides), 1), SIDES),
-        _range(widths),
-        _range(heights),
+        tuple(per_image.tolist()),
+        tuple(aspects.tolist()),
+        tuple(sides.tolist()),
+        widths.ends,
+        heights.ends,
     )
 
 
@@ -147,11 +145,18 @@ def _between(edges: Sequence[float], counts: Sequence[int]) -> Mapping[str, int]
     return dict(zip(named_ranges(edges), counts, strict=True))
 
 
-def _histogram(values: Floats, edges: Sequence[float]) -> tuple[int, ...]:
-    places: Integers = np.searchsorted(edges, values, side="right") - 1
-    counts = np.bincount(np.clip(places, 0, len(edges) - 2), minlength=len(edges) - 1)
-    return tuple(counts.tolist())
+def _histogram(values: Floats, edges: Sequence[float]) -> Integers:
+    places = np.searchsorted(edges, values, side="right") - 1
+    return np.bincount(np.clip(places, 0, len(edges) - 2), minlength=len(edges) - 1)
 
 
-def _range(numbers: Sequence[int]) -> tuple[int, int]:
-    return (min(numbers), max(numbers)) if numbers else (0, 0)
+class _Range:
+    """The least and the most of what is added; zeros before."""
+
+    def __init__(self) -> None:
+        self.ends = (0, 0)
+        self._any = False
+
+    def add(self, number: int) -> None:
+        low, high = self.ends if self._any else (number, number)
+        self.ends, self._any = (min(low, number), max(high, number)), True

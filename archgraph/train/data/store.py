@@ -1,43 +1,20 @@
-"""Images and objects as a few arrays, however many there are: what the readers of formats fill.
+"""Images and objects as a few columns, however many there are: what the readers of formats fill.
 
 A Python object for every annotation would take a kilobyte each, and again in every worker.
 """
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from archgraph.errors import DataError
+from archgraph.train.data.columns import Column, Texts
 from archgraph.train.data.images import read_pixels
 from archgraph.train.data.problems import Problems, failed
 from archgraph.train.records import Flags, Floats, ImageRecord, Integers, Objects, Pixels
 
 UNKNOWN = float("nan")
-
-
-class Texts:
-    """Many short texts in one block of bytes."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._ends = array("q")
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def append(self, text: str) -> None:
-        self._bytes += text.encode("utf-8", "surrogatepass")
-        self._ends.append(len(self._bytes))
-
-    def __getitem__(self, index: int) -> str:
-        start = self._ends[index - 1] if index else 0
-        return bytes(self._bytes[start : self._ends[index]]).decode("utf-8", "surrogatepass")
 
 
 @dataclass
@@ -52,11 +29,11 @@ class Images:
         entries: which entry of the file each is.
     """
 
-    ids: array[int] = field(default_factory=lambda: array("q"))
+    ids: Column = field(default_factory=lambda: Column("q"))
     names: Texts = field(default_factory=Texts)
-    widths: array[int] = field(default_factory=lambda: array("q"))
-    heights: array[int] = field(default_factory=lambda: array("q"))
-    entries: array[int] = field(default_factory=lambda: array("q"))
+    widths: Column = field(default_factory=lambda: Column("q"))
+    heights: Column = field(default_factory=lambda: Column("q"))
+    entries: Column = field(default_factory=lambda: Column("q"))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,23 +51,28 @@ class Rows:
     """Objects in the order of the file, before it is known which of them are any good.
 
     Attributes:
-        images: the index of the image, or its id until `chosen`.
+        images: the index of the image; -1 where the row is left out.
         categories: the id of the class.
-        boxes: four numbers each, xyxy; pixels.
+        corners: four numbers each, xyxy; pixels.
         areas: NaN where the file says none.
         crowds: 0 or 1.
         entries: see `Objects.entries`.
     """
 
-    images: array[int] = field(default_factory=lambda: array("q"))
-    categories: array[int] = field(default_factory=lambda: array("q"))
-    boxes: array[float] = field(default_factory=lambda: array("d"))
-    areas: array[float] = field(default_factory=lambda: array("d"))
-    crowds: array[int] = field(default_factory=lambda: array("b"))
-    entries: array[int] = field(default_factory=lambda: array("q"))
+    images: Column = field(default_factory=lambda: Column("q"))
+    categories: Column = field(default_factory=lambda: Column("q"))
+    corners: Column = field(default_factory=lambda: Column("d"))
+    areas: Column = field(default_factory=lambda: Column("d"))
+    crowds: Column = field(default_factory=lambda: Column("b"))
+    entries: Column = field(default_factory=lambda: Column("q"))
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def boxes_xyxy(self) -> Floats:
+        """The corners themselves; shape (N, 4)."""
+        return self.corners.values.reshape(-1, 4)
 
     def add(
         self,
@@ -103,45 +85,19 @@ class Rows:
     ) -> None:
         self.images.append(image)
         self.categories.append(category)
-        self.boxes.extend(box_xyxy)
+        for corner in box_xyxy:
+            self.corners.append(corner)
         self.areas.append(area)
         self.crowds.append(crowd)
         self.entries.append(entry)
 
-    def chosen(self, wanted: Flags, images: Integers) -> Rows:
-        """The rows that are wanted.
-
-        Args:
-            wanted: one for each row.
-            images: the image of each row, which is wanted or not.
-        """
-        if wanted.all():
-            self.images = _packed("q", images)
-            return self
-        return Rows(
-            _packed("q", images[wanted]),
-            _packed("q", as_array(self.categories)[wanted]),
-            _packed("d", as_array(self.boxes).reshape(-1, 4)[wanted]),
-            _packed("d", as_array(self.areas)[wanted]),
-            _packed("b", as_array(self.crowds)[wanted]),
-            _packed("q", as_array(self.entries)[wanted]),
-        )
-
-
-def _packed(kind: str, values: NDArray[Any]) -> array[Any]:
-    packed = array(kind)
-    packed.frombytes(values.tobytes())
-    return packed
-
-
-def as_array(packed: array[Any]) -> NDArray[Any]:
-    """The numbers themselves, not a copy: what is written to one is written to the other."""
-    return np.frombuffer(packed, np.dtype(packed.typecode))
-
 
 @dataclass(frozen=True)
 class Table:
-    """Objects sorted by image; those of image i are rows `starts[i]` to `starts[i + 1]`."""
+    """Objects sorted by image; those of image i are rows `starts[i]` to `starts[i + 1]`.
+
+    The arrays are those of columns, so most of them is not in memory.
+    """
 
     starts: Integers
     boxes_xyxy: Floats

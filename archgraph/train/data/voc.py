@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Literal, get_args
 from xml.etree.ElementTree import Element
 
+import numpy as np
+
 from archgraph.errors import DataError, suggest
 from archgraph.train.data.classes import Ids, number_classes
+from archgraph.train.data.columns import Texts
 from archgraph.train.data.images import SUFFIXES
 from archgraph.train.data.problems import Bad, Problems, failed, shown
-from archgraph.train.data.settle import Progress, Reading, look_at_images, settle, unsafe
-from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset, Texts
+from archgraph.train.data.settle import Reading, in_blocks, look_at_images, settle, unsafe
+from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
 from archgraph.train.data.xml_tree import parse_xml
+from archgraph.train.records import Advance
 
 # What xmin, ymin, xmax and ymax are:
 #   inclusive   pixels counted from 1, both of them in the box: xmin - 1, ymin - 1, xmax, ymax.
@@ -59,7 +63,7 @@ def read_voc(
     ids: Ids = "dense",
     bad: Bad = "refuse",
     corners: Corners = "inclusive",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> StoredDataset:
     """A dataset of VOC's xml files.
 
@@ -94,8 +98,10 @@ def read_voc(
     order = CHALLENGE if names and names <= set(CHALLENGE) else sorted(names)
     categories = dict(enumerate(order, start=1))
     number_of = {found.names[each]: number for number, each in categories.items() if each in names}
-    for row, place in enumerate(found.rows.categories):
-        found.rows.categories[row] = number_of[place]
+    categories_of = found.rows.categories.values
+    numbers = np.array([number_of[place] for place in range(len(number_of))], np.int64)
+    for block in in_blocks(len(categories_of)):
+        categories_of[block] = numbers[categories_of[block]]
     reading = Reading(
         name,
         images_at,
@@ -167,7 +173,7 @@ def _read(found: _Files, stem: str, images_at: Path, *, read_objects: bool) -> N
     found.images.add(image, _image_name(images_at, stem, _text(tree, "filename")), *size, 0)
     found.stems.append(stem)
     for index, element in enumerate(objects):
-        _add(found, image, index, element)
+        _add(found, file, image, index, element)
 
 
 def _size(found: _Files, file: Path, tree: Element) -> tuple[int, int] | None:
@@ -199,8 +205,8 @@ def _candidates(stem: str, said: str) -> Iterator[str]:
         yield f"{stem}{suffix.upper()}"
 
 
-def _add(found: _Files, image: int, index: int, element: Element) -> None:
-    file, where = found.file(found.stems[image]), f"object {index}"
+def _add(found: _Files, file: Path, image: int, index: int, element: Element) -> None:
+    where = f"object {index}"
     name, texts = _text(element, "name"), [_text(element, f"bndbox/{side}") for side in _SIDES]
     difficult = _text(element, "difficult") or "0"
     if not name:

@@ -18,9 +18,9 @@ from archgraph.train.data.classes import MOST_CLASSES, Ids, number_classes
 from archgraph.train.data.folder import image_names
 from archgraph.train.data.images import is_image
 from archgraph.train.data.problems import Bad, Problems, failed, shown
-from archgraph.train.data.settle import Progress, Reading, look_at_images, settle, unsafe
+from archgraph.train.data.settle import Reading, look_at_images, settle, unsafe
 from archgraph.train.data.store import UNKNOWN, Images, Rows, StoredDataset
-from archgraph.train.records import Flags
+from archgraph.train.records import Advance, Flags
 
 PARTS = ("train", "val", "test")
 # Ultralytics takes what is over by rounding.
@@ -58,7 +58,7 @@ def read_yolo(
     *,
     ids: Ids = "dense",
     bad: Bad = "refuse",
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> StoredDataset:
     """A dataset of YOLO's text files.
 

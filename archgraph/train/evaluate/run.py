@@ -21,11 +21,9 @@ from archgraph.train.evaluate.evaluators import check_evaluator
 from archgraph.train.evaluate.gather import Place, Share, gather, place
 from archgraph.train.evaluate.measures import measure
 from archgraph.train.evaluate.results_file import Progress, write_results
-from archgraph.train.records import Dataset, ImageRecord, Pixels
+from archgraph.train.records import Advance, Dataset, ImageRecord, Pixels
 
 Detect = Callable[[Sequence[Pixels]], Sequence[DetectionsLike]]
-# Takes how many images are done and how many there are.
-Report = Callable[[int, int], None]
 
 
 def evaluate(
@@ -34,7 +32,7 @@ def evaluate(
     *,
     batch_size: int = 8,
     workers: int = 2,
-    progress: Report | None = None,
+    progress: Advance | None = None,
     limit: int | None = None,
     bad: Literal["refuse", "skip"] = "refuse",
     evaluator: str = "auto",
@@ -150,7 +148,7 @@ class _Plan:
 
 
 def _detections(
-    detect: Detect, plan: _Plan, progress: Report | None, kept: Progress | None
+    detect: Detect, plan: _Plan, progress: Advance | None, kept: Progress | None
 ) -> Share:
     """Detections of every image of a plan, but for those that an earlier run has kept."""
     found: dict[int, Detected] = dict(kept.found) if kept is not None else {}

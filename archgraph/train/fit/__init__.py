@@ -5,7 +5,7 @@ data and how many steps were made: what it draws at random follows from seed, pr
 whatever ends it, it goes on as if nothing had happened.
 """
 
-from archgraph.train.fit.folder import RunFolder, is_run
+from archgraph.train.fit.folder import RunFolder
 from archgraph.train.fit.loop import Outcome
 from archgraph.train.fit.recipes import RECIPES, recipe
 from archgraph.train.fit.run import Job, load_detector, resume, train
@@ -25,7 +25,6 @@ __all__ = [
     "TrainSettings",
     "Trainer",
     "Watcher",
-    "is_run",
     "load_detector",
     "make_settings",
     "read_settings",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
 
+from archgraph.detect import PixelScale
 from archgraph.errors import DataError, Diagnostic
 from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, Evaluation, evaluate, place
@@ -22,7 +23,13 @@ from archgraph.train.fit.settings import TrainSettings
 from archgraph.train.fit.trainer import NotFiniteError, Trainer
 from archgraph.train.fit.watch import Progress, Watcher, peak_memory
 from archgraph.train.records import Dataset
-from archgraph.train.samples.augment import Augmentation, Flip, Jitter, strong_steps
+from archgraph.train.samples.augment import (
+    Augmentation,
+    Flip,
+    padding_of,
+    reference_steps,
+    strong_steps,
+)
 from archgraph.train.samples.loader import Batch, Share, make_loader
 
 # Over how many steps throughput is told.
@@ -100,13 +107,16 @@ def make_plan(train: Dataset, val: Dataset | None, settings: TrainSettings) -> P
     return Plan(train, val, settings, part, each, steps, schedule)
 
 
-def augmentations(settings: TrainSettings, size: tuple[int, int]) -> tuple[Augmentation, ...]:
+def augmentations(
+    settings: TrainSettings, size: tuple[int, int], pixels: PixelScale
+) -> tuple[Augmentation, ...]:
     """What becomes of images before they are learned from."""
+    padding = padding_of(pixels)
     match settings.augment:
         case "reference":
-            return (Flip(), Jitter(size, *settings.jitter))
+            return reference_steps(size, padding, *settings.jitter)
         case "strong":
-            return strong_steps(size)
+            return strong_steps(size, padding)
         case "flip":
             return (Flip(),)
         case _:
@@ -199,7 +209,10 @@ class Loop:
         step, settings = self.trainer.steps, self.plan.settings
         limit = 60 * settings.time_limit
         share = self.seconds / limit if limit else 0.0
-        rate = self.plan.schedule.rate(max(step, min(share, 1.0) * self.plan.steps))
+        schedule = self.plan.schedule
+        # The warm-up is one of steps, whatever ends the training.
+        late = min(share, 1.0) * schedule.steps if step >= schedule.warmup_steps else 0.0
+        rate = schedule.rate(max(step, late))
         over = share >= 1
         ends = step >= self.plan.steps or over
         due = (self.plan.due(step) or (ends and self.plan.val is not None)) and step > 0
@@ -270,20 +283,21 @@ class Loop:
     def _batches(self) -> Generator[Sequence[Batch], None, None]:
         """The images of this process for every step that is left."""
         plan, settings, where = self.plan, self.plan.settings, place()
+        size, pixels = self.detector.settings.image_size, self.detector.settings.pixels
         step = self.trainer.steps
         while step < plan.steps:
             epoch, done = divmod(step, plan.steps_per_epoch)
             loader = make_loader(
                 plan.train,
-                self.detector.settings.image_size,
+                size,
                 plan.part,
-                augment=augmentations(settings, self.detector.settings.image_size),
+                augment=augmentations(settings, size, pixels),
                 workers=settings.workers,
                 seed=settings.seed,
                 epoch=epoch,
                 shuffle=True,
                 how=settings.resize,
-                pixels=self.detector.settings.pixels,
+                pixels=pixels,
                 bad=settings.bad,
                 most=settings.most_objects,
                 drop_last=True,

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from archgraph.analysis import cost
-from archgraph.train.curves import Point, line_chart
+from archgraph.train.axes import Point
+from archgraph.train.curves import line_chart
 from archgraph.train.evaluate import Evaluation
 from archgraph.train.evaluate.report import add_numbers
 from archgraph.train.fit.folder import METRICS, REPORT, SAMPLES, RunFolder

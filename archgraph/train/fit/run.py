@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +21,7 @@ from archgraph.train.data import Ids, open_dataset, train_and_val
 from archgraph.train.detector import Detector, check_device
 from archgraph.train.evaluate import Detect, map_classes, place
 from archgraph.train.fit.checkpoint import read_checkpoint
+from archgraph.train.fit.digest import digest
 from archgraph.train.fit.folder import (
     GRAPH,
     LAST,
@@ -30,7 +30,6 @@ from archgraph.train.fit.folder import (
     Facts,
     RunFolder,
     graph_text,
-    is_run,
     versions,
 )
 from archgraph.train.fit.keeper import Keeper
@@ -40,10 +39,9 @@ from archgraph.train.fit.settings import TrainSettings, checked
 from archgraph.train.fit.trainer import Trainer
 from archgraph.train.fit.watch import Watcher, Watchers
 from archgraph.train.records import Dataset
+from archgraph.train.runs import is_run
 from archgraph.weights import Network, load_weights
 
-# What a data set is recognised by: so many of its images are looked at, evenly spread.
-LOOKED_AT = 2000
 Opened = Callable[[str, Ids], Dataset]
 
 
@@ -53,9 +51,9 @@ class Job:
 
     Attributes:
         reference: a name of the library, a file, or `file.yaml#name`.
-        data: a source of images to learn from, see `open_dataset`; where it has parts called
-            train and val and `val` is not given, the second is evaluated on.
-        val: a source of images to evaluate on; "" for none, or for a part of `data`.
+        data: images to learn from, or their source, see `open_dataset`; where that has parts
+            called train and val and `val` is not given, the second is evaluated on.
+        val: images to evaluate on, or their source; "" for none, or for a part of `data`.
         arguments: values of parameters, as of `compile_spec`; `classes` is told by the data.
         library: where names are looked up.
         variant: the row of `variants` that is chosen, if any.
@@ -64,8 +62,8 @@ class Job:
     """
 
     reference: str
-    data: str
-    val: str = ""
+    data: str | Dataset
+    val: str | Dataset = ""
     arguments: Arguments | None = None
     library: Library | None = None
     variant: str = ""
@@ -104,14 +102,16 @@ def train(
     """
     settings = checked(settings)
     with process_group(own_device(device)):
-        if told(restarts() > 0 and is_run(output)):
-            return _resume(output, settings, device, watchers, opened)
+        again = restarts() > 0
+        if told(again and is_run(output)):
+            given = [x if not isinstance(x, str) else None for x in (job.data, job.val)]
+            return _resume(output, settings, device, watchers, opened, (given[0], given[1]))
         with together():
             begun, texts = _begun(job, settings, opened or _open)
         trainer = _trainer(begun, device)
         with together():
             if place().rank == 0:
-                RunFolder.make(output, begun.facts, settings, texts)
+                RunFolder.make(output, begun.facts, settings, texts, again=again)
         with together():
             loop = _loop(RunFolder(output), begun, trainer, watchers)
         return loop.run()
@@ -120,6 +120,8 @@ def train(
 def resume(
     output: Path,
     *,
+    data: Dataset | None = None,
+    val: Dataset | None = None,
     device: str = "cpu",
     workers: int | None = None,
     watchers: Sequence[Watcher] = (),
@@ -132,6 +134,8 @@ def resume(
 
     Args:
         output: the folder of the run.
+        data: the images to learn from, if the run did not open them by itself.
+        val: likewise those to evaluate on.
         device: as of `train`.
         workers: processes that read images, if not as before; this changes no number.
         watchers: as of `train`.
@@ -145,7 +149,7 @@ def resume(
     if workers is not None:
         settings = checked(replace(settings, workers=workers))
     with process_group(own_device(device)):
-        return _resume(output, settings, device, watchers, opened)
+        return _resume(output, settings, device, watchers, opened, (data, val))
 
 
 def _resume(
@@ -154,16 +158,17 @@ def _resume(
     device: str,
     watchers: Sequence[Watcher],
     opened: Opened | None,
+    data: tuple[Dataset | None, Dataset | None] = (None, None),
 ) -> Outcome:
     with together():
         folder = RunFolder(output)
         facts, open_ = folder.facts, opened or _open
-        train_set = open_(facts.train, facts.ids)
+        train_set = data[0] or open_(facts.train, facts.ids)
         if digest(train_set) != facts.train_digest:
             message = f"'{facts.train}' is not what it was when '{output}' began"
             hint = "bring back its images and annotations, or begin a new run with --weights"
             raise DataError(Diagnostic("E558", message, None, hint))
-        val_set = open_(facts.val, facts.ids) if facts.val else None
+        val_set = data[1] or (open_(facts.val, facts.ids) if facts.val else None)
         plan = make_plan(train_set, val_set, settings)
         torch.manual_seed(settings.seed)
         parts = _Parts(facts, plan, _network(folder), _network(folder))
@@ -187,13 +192,13 @@ class _Parts:
 def _begun(job: Job, settings: TrainSettings, open_: Opened) -> tuple[_Parts, Mapping[str, str]]:
     """What a training begins with, and the files that tell of it."""
     data, val = _sources(job)
-    train_set = open_(data, job.ids)
-    val_set = open_(val, job.ids) if val else None
+    train_set = open_(data, job.ids) if isinstance(data, str) else data
+    val_set = (open_(val, job.ids) if isinstance(val, str) else val) if val else None
     plan = make_plan(train_set, val_set, settings)
     compiled = _compiled(job, train_set)
     graph = compiled.operators.graph
     source = emit(graph)
-    facts = _facts(job, compiled, source, settings, train_set, (data, val))
+    facts = _facts(job, compiled, source, settings, train_set, (_name(data), _name(val)))
     if val_set is not None:
         map_classes(facts.class_names, val_set.class_names)
     torch.manual_seed(settings.seed)
@@ -297,25 +302,16 @@ def load_detector(
     )
 
 
-def digest(dataset: Dataset) -> str:
-    """What a data set is recognised by: its classes, and what it says of its images."""
-    count = len(dataset)
-    found = hashlib.sha256(repr((list(dataset.class_names), count)).encode())
-    step = max(1, count // LOOKED_AT)
-    for index in range(0, count, step):
-        record = dataset.record(index)
-        objects = record.objects
-        found.update(repr((record.image_id, record.name, record.width, record.height)).encode())
-        found.update(objects.boxes_xyxy.tobytes() + objects.classes.tobytes())
-    return found.hexdigest()
-
-
 def _open(source: str, ids: Ids) -> Dataset:
     return open_dataset(source, ids=ids)
 
 
-def _sources(job: Job) -> tuple[str, str]:
-    if job.val:
+def _name(data: str | Dataset) -> str:
+    return data if isinstance(data, str) else data.name
+
+
+def _sources(job: Job) -> tuple[str | Dataset, str | Dataset]:
+    if job.val or not isinstance(job.data, str):
         return job.data, job.val
     return train_and_val(job.data)
 

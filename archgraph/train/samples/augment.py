@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
+from archgraph.detect import PixelScale
 from archgraph.train.records import Pixels, Sample
 from archgraph.train.samples.objects import clipped, joined, mirrored, moved
 
@@ -24,8 +25,9 @@ Interpolation = Literal["bilinear", "bicubic", "random", "plain"]
 Size = tuple[int, int]
 # Another sample of the data set, which a generator chooses.
 Draw = Callable[[Generator], Sample]
+RGB = tuple[int, int, int]
 # ImageNet's mean colour, which is nothing once an image is normalised.
-PADDING = (124, 116, 104)
+PADDING: RGB = (124, 116, 104)
 # How red, green and blue count in the lightness of a colour (ITU-R BT.601).
 LIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -71,12 +73,14 @@ class Jitter:
         interpolation: `bilinear` and `bicubic` are Pillow's, antialiased; `random` is either of
             the two, as in efficientdet-pytorch; `plain` is bilinear without antialiasing, as in
             google/automl.
+        padding: the colour of what is no image: what the network sees as nothing.
     """
 
     size: Size
     low: float = 0.1
     high: float = 2.0
     interpolation: Interpolation = "bilinear"
+    padding: RGB = PADDING
 
     def __call__(self, sample: Sample, rng: Generator, draw: Draw) -> Sample:
         height, width = sample.pixels.shape[:2]
@@ -88,7 +92,7 @@ class Jitter:
         left = int(max(0, columns - self.size[1]) * right)
         resized = _resized(sample.pixels, rows, columns, _chosen(self.interpolation, rng))
         part = resized[top : top + self.size[0], left : left + self.size[1]]
-        canvas = _canvas(self.size)
+        canvas = _canvas(self.size, self.padding)
         canvas[: part.shape[0], : part.shape[1]] = part
         objects = moved(sample.objects, columns / width, rows / height, -left, -top)
         objects = clipped(objects, part.shape[1], part.shape[0])
@@ -105,11 +109,13 @@ class Mosaic:
         size: height and width of the result.
         probability: how often.
         least: which part of an object must be left for it to count.
+        padding: as of `Jitter`.
     """
 
     size: Size
     probability: float = 1.0
     least: float = 0.2
+    padding: RGB = PADDING
 
     def __call__(self, sample: Sample, rng: Generator, draw: Draw) -> Sample:
         if rng.random() >= self.probability:
@@ -117,7 +123,7 @@ class Mosaic:
         height, width = self.size
         row = round(height * rng.uniform(0.3, 0.7))
         column = round(width * rng.uniform(0.3, 0.7))
-        canvas = _canvas(self.size)
+        canvas = _canvas(self.size, self.padding)
         objects = None
         for number in range(4):
             each = sample if number == 0 else draw(rng)
@@ -186,19 +192,28 @@ class Colour:
         return replace(sample, pixels=np.rint(changed).clip(0, 255).astype(np.uint8))
 
 
-def reference_steps(size: Size) -> tuple[Augmentation, ...]:
+def padding_of(pixels: PixelScale) -> RGB:
+    """The colour that is nothing once an image is normalised: the mean."""
+    red, green, blue = (round(255 * each) for each in pixels.mean)
+    return red, green, blue
+
+
+def reference_steps(
+    size: Size, padding: RGB = PADDING, low: float = 0.1, high: float = 2.0
+) -> tuple[Augmentation, ...]:
     """What EfficientDet was trained with."""
-    return (Flip(), Jitter(size))
+    return (Flip(), Jitter(size, low, high, padding=padding))
 
 
-def strong_steps(size: Size) -> tuple[Augmentation, ...]:
+def strong_steps(size: Size, padding: RGB = PADDING) -> tuple[Augmentation, ...]:
     """For small data sets: images of four, other light, seldom two through one another."""
-    return (Mosaic(size, 0.5), Flip(), Jitter(size, 0.4, 1.6), Colour(), Mixup(0.1))
+    jitter = Jitter(size, 0.4, 1.6, padding=padding)
+    return (Mosaic(size, 0.5, padding=padding), Flip(), jitter, Colour(), Mixup(0.1))
 
 
-def _canvas(size: Size) -> Pixels:
+def _canvas(size: Size, padding: RGB) -> Pixels:
     canvas = np.empty((*size, 3), np.uint8)
-    canvas[:] = PADDING
+    canvas[:] = padding
     return canvas
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from archgraph.errors import DataError, Diagnostic
 from archgraph.train.drawing import draw_boxes, sheet
-from archgraph.train.records import Dataset, Pixels, Sample
+from archgraph.train.records import Advance, Dataset, Pixels, Sample
 from archgraph.train.samples.augment import Augmentation, augmented
 from archgraph.train.samples.objects import moved
 
@@ -26,7 +26,7 @@ def sample_sheet(
     *,
     augment: Sequence[Augmentation] = (),
     seed: int = 0,
-    advance: Callable[[int, int], None] | None = None,
+    advance: Advance | None = None,
     skipped: Callable[[DataError], None] | None = None,
 ) -> Pixels:
     """Random samples with boxes and names of classes, crowds with a `*`.

@@ -193,10 +193,20 @@ def _objects(kind: type[Scenes], size: int, seeds: Seeds) -> Objects:
     return kind.make(size, seeds, None).objects()
 
 
-@lru_cache(maxsize=8)
+# Painting takes longer than keeping: scenes of a process, until they are so many bytes.
+_MOST_KEPT = 1 << 27
+_kept: dict[tuple[type[Scenes], int, Seeds], Pixels] = {}
+
+
 def _pixels(kind: type[Scenes], size: int, seeds: Seeds) -> Pixels:
+    found = _kept.get((kind, size, seeds))
+    if found is not None:
+        return found
     brush = np.random.default_rng((*seeds, 1))
-    return kind.make(size, seeds, brush).finished(brush)
+    painted_scene = kind.make(size, seeds, brush).finished(brush)
+    if (len(_kept) + 1) * painted_scene.nbytes <= _MOST_KEPT:
+        _kept[kind, size, seeds] = painted_scene
+    return painted_scene
 
 
 def make_ground(rng: Generator | None, height: int, width: int) -> Scene:

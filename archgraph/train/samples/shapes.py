@@ -1,7 +1,7 @@
 """Scenes of textured shapes that hide one another: a data set to try a detector on.
 
-Nothing is read and nothing is kept: every scene is made when it is asked for, in a few
-milliseconds, and is the same one every time, in every process and in every order.
+Nothing is read: every scene is made when it is first asked for, in a few milliseconds, and is the
+same one every time, in every process and in every order.
 """
 
 from __future__ import annotations
