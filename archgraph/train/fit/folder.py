@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,22 +126,24 @@ class RunFolder:
             facts: what the run is about.
             settings: how it is trained.
             texts: further files.
-            again: a process that was killed may have begun to write.
+            again: a process that was killed may have begun to write; its files do not count.
 
         Raises:
             InputOutputError: E020, it cannot be written, or holds something.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            holds = next(path.iterdir(), None)
+            ours = {*texts, SETTINGS, RUN, SAMPLES} if again else set()
+            names = (each.name for each in path.iterdir() if not _half_written(each.name, ours))
+            holds = next((name for name in names if name not in ours), None)
             if holds is None:
-                (path / SAMPLES).mkdir()
+                (path / SAMPLES).mkdir(exist_ok=True)
         except OSError as error:
             message = f"cannot make the folder '{path}': {error.strerror or error}"
             raise InputOutputError(Diagnostic("E020", message)) from None
-        if holds is not None and not again:
+        if holds is not None:
             hint = f"go on with it by `archgraph train --resume {path}`, or name another folder"
-            message = f"the folder '{path}' is not empty: it has '{holds.name}'"
+            message = f"the folder '{path}' is not empty: it has '{holds}'"
             raise InputOutputError(Diagnostic("E020", message, None, hint))
         run = f"{json.dumps(asdict(facts), indent=2)}\n"
         # The last one makes it the folder of a run.
@@ -225,6 +227,11 @@ class RunFolder:
         message = f"'{self.path / name}' is damaged: {type(error).__name__}: {error}"
         hint = "the run cannot go on from it; its weights can still be used"
         return DataError(Diagnostic("E555", message, None, hint))
+
+
+def _half_written(name: str, ours: Collection[str]) -> bool:
+    """Whether this is what a killed process leaves of one of these files."""
+    return any(name.startswith(f".{each}.") and name.endswith(".tmp") for each in ours)
 
 
 def graph_text(graph: Graph) -> str:

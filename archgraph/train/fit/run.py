@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +19,7 @@ from archgraph.train.data import Ids, open_dataset, train_and_val
 from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, map_classes, place
 from archgraph.train.fit.checkpoint import read_checkpoint
+from archgraph.train.fit.digest import digest
 from archgraph.train.fit.folder import (
     GRAPH,
     LAST,
@@ -41,8 +41,6 @@ from archgraph.train.records import Dataset
 from archgraph.train.runs import is_run
 from archgraph.weights import Network, load_weights
 
-# What a data set is recognised by: so many of its images are looked at, evenly spread.
-LOOKED_AT = 2000
 Opened = Callable[[str, Ids], Dataset]
 
 
@@ -265,19 +263,6 @@ def _loop(
         watcher.noted(f"note: {note}")
     keeper = Keeper(folder, trainer.steps, watcher.noted)
     return Loop(trainer, plan, detector, detect, keeper, watcher, seconds=seconds)
-
-
-def digest(dataset: Dataset) -> str:
-    """What a data set is recognised by: its classes, and what it says of its images."""
-    count = len(dataset)
-    found = hashlib.sha256(repr((list(dataset.class_names), count)).encode())
-    step = max(1, count // LOOKED_AT)
-    for index in range(0, count, step):
-        record = dataset.record(index)
-        objects = record.objects
-        found.update(repr((record.image_id, record.name, record.width, record.height)).encode())
-        found.update(objects.boxes_xyxy.tobytes() + objects.classes.tobytes())
-    return found.hexdigest()
 
 
 def _open(source: str, ids: Ids) -> Dataset:

@@ -31,7 +31,17 @@ from tests.small_detector import toy_spec
 SIZE = (96, 96)
 # Twelve steps, three to an epoch, and two evaluations.
 SMALL = replace(
-    recipe("small"), epochs=4.0, batch_size=4, workers=0, log_steps=1, eval_every=2.0, warmup=0.0
+    recipe("small"),
+    lr=2e-3,
+    final_lr=0.0,
+    weight_decay=0.01,
+    ema=0.998,
+    epochs=4.0,
+    batch_size=4,
+    workers=0,
+    log_steps=1,
+    eval_every=2.0,
+    warmup=0.0,
 )
 IMAGES, EVALUATED = 12, 4
 

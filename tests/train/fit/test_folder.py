@@ -228,3 +228,19 @@ def test_lines_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert [line["step"] for line in read_metrics(path)] == [1]
     assert metrics.add({"kind": "train", "step": 3})
     assert [line["step"] for line in read_metrics(path)] == [1, 2, 3]
+
+
+def test_files_of_a_killed_process_do_not_count_but_others_do(
+    finished: Path, tmp_path: Path
+) -> None:
+    facts = RunFolder(finished).facts
+    path = tmp_path / "run"
+    path.mkdir()
+    for name in ("model.py", ".settings.yaml.0a1b2c3d.tmp"):
+        (path / name).write_text("half")
+    with pytest.raises(InputOutputError, match="is not empty"):
+        RunFolder.make(path, facts, SHORT, {"model.py": ""})
+    assert RunFolder.make(path, facts, SHORT, {"model.py": ""}, again=True).settings == SHORT
+    (path / "thesis.tex").write_text("")
+    with pytest.raises(InputOutputError, match=r"it has 'thesis\.tex'"):
+        RunFolder.make(path, facts, SHORT, {"model.py": ""}, again=True)
