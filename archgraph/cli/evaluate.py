@@ -23,6 +23,7 @@ from archgraph.cli.options import (
     UsageError,
     VariantOption,
     check_output,
+    make_library,
 )
 from archgraph.cli.output import (
     count,
@@ -143,6 +144,9 @@ def evaluate(
     named = Named(spec, settings, variant, search, weights, device)
     if named.run is not None:
         data = data or _data_of(named.run)
+    elif spec and not data:
+        # A run that is not there is said to be so, before images are asked for.
+        make_library(search).open(spec)
     way = (method, threshold, agnostic)
     _check_usage(spec, weights, data, results_from, results, way)
     for path, suffix, what in ((report, ".html", "a report"), (results, ".json", "results")):
@@ -189,7 +193,7 @@ def _check_usage(
         UsageError: E125.
     """
     if not data:
-        raise _unusable("there are no images to evaluate on", "give --data coco:DIR")
+        raise _unusable("there are no images to evaluate on", "give --data coco:DIR, or shapes")
     if results_from is None and not spec:
         raise _unusable("there is nothing to evaluate", "give a SPEC, or --from results.json")
     if results_from is not None and (spec or weights or results or way != USUAL):

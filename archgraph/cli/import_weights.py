@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 [bold]Examples[/]
   archgraph import-weights b0.pth --model efficientnet -o b0.safetensors
-  archgraph import-weights efficientnet-lite0-57934424.pth --model efficientdet \
-      --variant lite0 -o lite0.safetensors
+  archgraph import-weights d0.pth --model efficientdet -o d0.safetensors
   archgraph import-weights last.pth --ema --model d.yaml -o d.safetensors
 """
 FileArgument = Annotated[

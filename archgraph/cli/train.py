@@ -32,11 +32,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 [bold]Examples[/]
-  archgraph train efficientdet --variant d0 --data coco:photos --epochs 300 -o runs/d0
-  archgraph train efficientdet --variant d0 --data coco:photos --recipe finetune \\
-      --weights d0.safetensors --with 'freeze=[backbone]' -o runs/finetuned
-  archgraph train d.yaml --data shapes --recipe small --minutes 8 -o runs/shapes
-  torchrun --nproc-per-node 8 -m archgraph train d.yaml --data coco:photos -o runs/d
+  archgraph train efficientdet --variant d0 --data coco:photos -o runs/d0
+  archgraph train d.yaml --data coco:photos --recipe finetune -o runs/voc
+  archgraph train d.yaml --data shapes --recipe small --minutes 8 -o runs/s
   archgraph train --resume runs/d0
 """
 
@@ -151,7 +149,7 @@ def train(
     """Train a detector, evaluate it as it learns, and keep everything in one folder.
 
     A run that is interrupted, killed or preempted goes on with --resume, and comes to the same
-    weights. Under torchrun the same command trains on many devices and machines. A run that has
+    weights. The same command after `torchrun --nproc-per-node 8 -m` trains on many devices. A run that has
     a time limit lowers its learning rate by the clock.
     """
     numbers = {

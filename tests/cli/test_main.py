@@ -46,6 +46,7 @@ def test_every_example_parses(
     """No example is refused as a wrong command line; specs they name need not be there."""
     _, _, examples = archgraph(command, "--help").out.partition("Examples")
     monkeypatch.setattr("archgraph.cli.demo._run", lambda *_: None)
+    monkeypatch.setattr("archgraph.cli.demo._train", lambda *_: [])
     monkeypatch.setattr("archgraph.cli.watch.every_moment", lambda: iter(()))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"block: b")))
     for line in examples.split("archgraph ")[1:]:
