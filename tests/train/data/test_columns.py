@@ -86,7 +86,7 @@ def test_memory_does_not_grow_with_annotations(
         monkeypatch.setattr(module, name, 64)
     monkeypatch.setattr(json_entries, "CHUNK", 1 << 12)
     peaks: list[int] = []
-    for count in (50, 300, 2000):
+    for count in (50, 300, 6000):
         boxes = [[1, 1, 1 + i / 100, 2] for i in range(count)]
         entries = [entry(id=i, image_id=10 + i % 60, bbox=box) for i, box in enumerate(boxes)]
         write_coco(tmp_path, coco(entries, images=60), images=60 if not peaks else 0)
@@ -97,8 +97,8 @@ def test_memory_does_not_grow_with_annotations(
         finally:
             tracemalloc.stop()
         assert sum(len(dataset.record(i).objects) for i in range(60)) == count
-    # The first one loads what is loaded once. A byte for each annotation would be 1700.
-    assert peaks[2] - peaks[1] < 1700
+    # The first one loads what is loaded once. A byte for each annotation would be 5700.
+    assert peaks[2] - peaks[1] < 5700
 
 
 @pytest.mark.parametrize(
