@@ -149,8 +149,8 @@ def train(
     """Train a detector, evaluate it as it learns, and keep everything in one folder.
 
     A run that is interrupted, killed or preempted goes on with --resume, and comes to the same
-    weights. The same command after `torchrun --nproc-per-node 8 -m` trains on many devices. A run that has
-    a time limit lowers its learning rate by the clock.
+    weights. The same command after `torchrun --nproc-per-node 8 -m` trains on many devices. A run
+    that has a time limit lowers its learning rate by the clock.
     """
     numbers = {
         "epochs": epochs,

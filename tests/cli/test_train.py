@@ -114,6 +114,8 @@ def test_mistakes_are_told_with_their_places(archgraph: Command, folder: Path) -
     assert outcome.code == 1
     assert "--with:1:8: error[E550]: 'epochs' is \"none\"; expected a number" in outcome.err
     assert "--with:1:5: error[E550]: 'ema' is 2; expected less than 1" in outcome.err
+    outcome = archgraph(*TRAIN, "--with", "epocs=3")
+    assert "--with:1:1: error[E550]: there is no setting 'epocs'" in outcome.err
     outcome = archgraph(*TRAIN, "--with", "epochs")
     assert outcome.code == 2
     assert "--with:1:1: error[E120]: 'epochs' is not KEY=VALUE" in outcome.err

@@ -213,7 +213,15 @@ def _unknown(given: Mapping[str, ArgumentValue]) -> Iterator[Diagnostic]:
     for key in given:
         if key not in NAMES:
             hint = suggest(key, NAMES, "settings")
-            yield Diagnostic("E550", f"there is no setting '{key}'", given[key].location, hint)
+            place = _place_of_key(key, given[key].location)
+            yield Diagnostic("E550", f"there is no setting '{key}'", place, hint)
+
+
+def _place_of_key(key: str, value: Location | None) -> Location | None:
+    """Where the key of a value stands, if it is on the line of the value."""
+    if value is None or (start := value.text.rfind(key, 0, value.column - 1)) < 0:
+        return value
+    return value.narrowed(start + 1 - value.column, len(key))
 
 
 def _together(

@@ -84,7 +84,7 @@ def test_all_mistakes_of_a_file_have_their_places(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         read_settings(path)
     places = [(d.location.line, d.location.column) for d in raised.value.diagnostics if d.location]
-    assert places == [(2, 12), (4, 7)]
+    assert places == [(2, 1), (4, 7)]
     assert raised.value.diagnostics[0].hint == "did you mean 'batch_size'?"
 
 
@@ -104,6 +104,16 @@ def test_files_that_are_no_settings(
 def test_a_file_is_over_what_it_starts_from(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("lr: 1e-3\nepochs: 7\n")
     assert read_settings(tmp_path / "s.yaml", SMALL) == replace(SMALL, lr=1e-3, epochs=7.0)
+
+
+def test_an_unknown_key_is_pointed_at(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("lr: 1e-3\nepochs: 7\n  \nepocs : 3\njiter:\n  - 1\n  - 2\n")
+    with pytest.raises(DataError) as raised:
+        read_settings(tmp_path / "s.yaml")
+    first, second = (each.location for each in raised.value.diagnostics)
+    assert first and second
+    assert (first.line, first.column, first.end_column) == (4, 1, 6)
+    assert second.line == 6  # its value stands on a line of its own
 
 
 def test_settings_made_in_python_are_checked(tmp_path: Path) -> None:
