@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import chain
 from itertools import count as count_up
 from pathlib import Path
 from string import Template
@@ -275,7 +276,7 @@ def _train(folder: Path, minutes: float, seed: int) -> list[Path]:
 
 def _free_folder(folder: Path) -> Path:
     """A folder for a run; those of earlier demos stay."""
-    names = ("run", *(f"run-{number}" for number in count_up(2)))
+    names = chain(["run"], (f"run-{number}" for number in count_up(2)))
     return next(folder / name for name in names if not (folder / name).exists())
 
 

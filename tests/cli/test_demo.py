@@ -43,13 +43,14 @@ def test_what_it_leaves_runs_alone(archgraph: Command, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_it_trains_for_as_long_as_it_is_told(archgraph: Command, folder: Path) -> None:
+    (folder / "archgraph-demo/run").mkdir(parents=True)  # of an earlier demo
     outcome = archgraph("demo", "--minutes", "0.05")
     assert outcome.code == 0
     assert "\n9/9  a small one learns" in outcome.out
     assert re.search(
         r"\d steps in 0\.\d minutes\n     AP50 0\.\d{3}, AP 0\.\d{3} on 200", outcome.out
     )
-    run = folder / "archgraph-demo/run"
+    run = folder / "archgraph-demo/run-2"
     assert {"report.html", "best.safetensors", "settings.yaml"} <= {p.name for p in run.iterdir()}
     assert (run / "samples/found.png").is_file()
 
