@@ -56,12 +56,10 @@ class _Bar:
         self._evaluating: Any = None
 
     def stepped(self, progress: Progress, losses: Losses) -> None:
-        from archgraph.train.fit.watch import speed
+        from archgraph.train.fit.watch import speed, where
 
-        detail = (
-            f"step {progress.step:,}/{progress.steps:,}  epoch {progress.epoch:.1f}  "
-            f"loss {losses.total:.3f}  lr {losses.rate:.2g}  {speed(progress)}"
-        )
+        learned = f"loss {losses.total:.3f}  lr {losses.rate:.2g}"
+        detail = f"{where(progress)}  {learned}  {speed(progress)}"
         self._bars.update(self._training, completed=progress.share, detail=detail)
 
     def evaluating(self, done: int, whole: int) -> None:

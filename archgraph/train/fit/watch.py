@@ -181,10 +181,16 @@ class Watchers:
 def step_line(progress: Progress, losses: Losses) -> str:
     """A step in one line."""
     return (
-        f"step {progress.step:,}/{progress.steps:,}  epoch {progress.epoch:.2f}  "
-        f"loss {losses.total:.4f} (classes {losses.classes:.4f}, boxes {losses.boxes:.5f})  "
+        f"{where(progress)}  loss {losses.total:.4f} (classes {losses.classes:.4f}, boxes {losses.boxes:.5f})  "
         f"lr {losses.rate:.3g}  {speed(progress)}"
     )
+
+
+def where(progress: Progress) -> str:
+    """How far it is: of all steps, unless time ends it before them."""
+    by_time = progress.share > progress.step / progress.steps
+    whole = "" if by_time else f"/{progress.steps:,}"
+    return f"step {progress.step:,}{whole}  epoch {progress.epoch:.2f}"
 
 
 def evaluation_line(progress: Progress, found: Evaluation, *, best: bool) -> str:

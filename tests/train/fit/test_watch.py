@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 
 from archgraph.train.fit import Lines, Losses
-from archgraph.train.fit.watch import Progress, Silent, Watchers, duration, speed
+from archgraph.train.fit.watch import Progress, Silent, Watchers, duration, speed, where
 
 LOSSES = Losses(4.5, 1.25, 0.065, 0.0, 9.0, 120, 0.0021)
 PROGRESS = Progress(1500, 3000, 1.5, 3.0, 0.5, 60.0, 3725.0, 12.345, 0.25, 3 << 29)
@@ -41,6 +41,10 @@ def test_a_line_says_where_a_training_is() -> None:
         "step 1,500/3,000  epoch 1.50  loss 4.5000 (classes 1.2500, boxes 0.06500)  lr 0.0021  "
         "12.3 images/s (25% waiting)  1.5 GiB  1 h 02 min left"
     )
+
+
+def test_steps_that_time_will_cut_short_have_no_total() -> None:
+    assert where(replace(PROGRESS, share=0.75)) == "step 1,500  epoch 1.50"
 
 
 def test_what_is_not_known_is_not_said() -> None:
