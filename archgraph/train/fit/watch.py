@@ -180,10 +180,9 @@ class Watchers:
 
 def step_line(progress: Progress, losses: Losses) -> str:
     """A step in one line."""
-    return (
-        f"{where(progress)}  loss {losses.total:.4f} (classes {losses.classes:.4f}, boxes {losses.boxes:.5f})  "
-        f"lr {losses.rate:.3g}  {speed(progress)}"
-    )
+    parts = f"classes {losses.classes:.4f}, boxes {losses.boxes:.5f}"
+    learned = f"loss {losses.total:.4f} ({parts})  lr {losses.rate:.3g}"
+    return f"{where(progress)}  {learned}  {speed(progress)}"
 
 
 def where(progress: Progress) -> str:
