@@ -30,22 +30,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from archgraph.codegen import emit, load_module
-from archgraph.codegen.standalone import detector_settings
 from archgraph.compiler import compile_spec
 from archgraph.train.curves import line_chart
-from archgraph.train.detector import Detector
-from archgraph.train.evaluate import Detected, evaluate
-from archgraph.train.fit import Trainer, TrainSettings
+from archgraph.train.evaluate import evaluate
+from archgraph.train.fit import TrainSettings
 from archgraph.train.fit.schedule import Schedule
-from archgraph.train.records import Pixels
 from archgraph.train.samples.augment import Flip
 from archgraph.train.samples.glyphs import Glyphs
-from archgraph.train.samples.loader import Batch, make_loader
-from archgraph.train.samples.resize import fit_pixels
-from archgraph.weights import Network, load_weights
+from archgraph.train.samples.loader import make_loader
+from tools.training_sides import Ours, Side, Theirs, peak_of
 
 SIZE, CLASSES, WIDTH, REPEATS, SCALE = 96, 10, 32, 2, 2.0
 THIN, SHALLOW, EPS, MOMENTUM = 0.35, 0.5, 1e-3, 0.1
@@ -74,80 +69,11 @@ SETTINGS = TrainSettings(
 POINTS = 4
 
 
-class Ours:
-    """archgraph's side."""
-
-    def __init__(self, theirs: nn.Module) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            spec, weights = Path(folder) / "small.yaml", Path(folder) / "initial.pth"
-            spec.write_text(SPEC)
-            graph = compile_spec(str(spec)).operators.graph
-            source = emit(graph)
-            network = load_module(source)
-            torch.save({"state_dict": theirs.state_dict()}, weights)
-            found = load_weights(network, Network(graph, "small"), weights)
-        if found.left_out:
-            raise SystemExit(f"no weights for {found.left_out}")
-        self.settings = detector_settings(graph)
-        self.trainer = Trainer(network, load_module(source), self.settings, SETTINGS)
-
-    def step(self, batch: Batch, rate: float) -> float:
-        return self.trainer.step([batch], rate).total
-
-    def detect(self, images: Sequence[Pixels]) -> Sequence[Any]:
-        names = Glyphs("val").class_names
-        detector = Detector(self.trainer.average, self.settings, names, range(1, CLASSES + 1))
-        return detector.detect(images)
-
-
-class Theirs:
-    """effdet's side, with the parts of its training script."""
-
-    def __init__(self, network: nn.Module) -> None:
-        from effdet import DetBenchPredict, DetBenchTrain
-        from timm.optim import create_optimizer_v2
-        from timm.utils.model_ema import ModelEmaV2
-
-        self.bench: Any = DetBenchTrain(network, create_labeler=True)
-        self.optimizer = create_optimizer_v2(
-            self.bench, SETTINGS.optimizer, lr=SETTINGS.lr, weight_decay=SETTINGS.weight_decay
-        )
-        self.average = ModelEmaV2(self.bench, decay=SETTINGS.ema)
-        self.predict: Any = DetBenchPredict
-
-    def step(self, batch: Batch, rate: float) -> float:
-        from timm.utils.clip_grad import dispatch_clip_grad
-
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.bench.train()
-        loss = self.bench(batch.images, target_of(batch))["loss"]
-        self.optimizer.zero_grad()
-        loss.backward()
-        dispatch_clip_grad(self.bench.parameters(), SETTINGS.clip_norm, mode="norm")
-        self.optimizer.step()
-        self.average.update(self.bench)
-        return float(loss.detach())
-
-    def detect(self, images: Sequence[Pixels]) -> Sequence[Any]:
-        bench = self.predict(self.average.module.model).eval()
-        x = torch.stack([fit_pixels(each, (SIZE, SIZE)).image for each in images])
-        with torch.inference_mode():
-            found = bench(x)
-        return [
-            Detected(each[:, :4].numpy(), each[:, 4].numpy(), each[:, 5].long().numpy() - 1)
-            for each in (rows[rows[:, 4] > 0].double() for rows in found)
-        ]
-
-
-def target_of(batch: Batch) -> dict[str, Tensor]:
-    """The objects of a batch as effdet has them: padded, top first, classes from 1."""
-    most = max(1, *map(len, batch.classes))
-    boxes, kinds = torch.full((len(batch), most, 4), -1.0), torch.full((len(batch), most), -1.0)
-    for i, (xyxy, classes) in enumerate(zip(batch.boxes_xyxy, batch.classes, strict=True)):
-        boxes[i, : len(classes)] = xyxy[:, [1, 0, 3, 2]]
-        kinds[i, : len(classes)] = classes + 1.0
-    return {"bbox": boxes, "cls": kinds}
+def ours_of(network: nn.Module) -> Ours:
+    with tempfile.TemporaryDirectory() as folder:
+        spec = Path(folder) / "small.yaml"
+        spec.write_text(SPEC)
+        return Ours(compile_spec(str(spec)), network, SETTINGS, Glyphs("val").class_names)
 
 
 def network_of(seed: int) -> nn.Module:
@@ -192,7 +118,7 @@ def thin_backbone() -> str:
 def train(seed: int, steps: int) -> dict[str, Any]:
     """Both sides from one start: AP as they learn, milliseconds of every step."""
     network = network_of(seed)
-    sides: dict[str, Ours | Theirs] = {"archgraph": Ours(network), "effdet": Theirs(network)}
+    sides: dict[str, Side] = {"archgraph": ours_of(network), "effdet": Theirs(network, SETTINGS)}
     data, held_out = Glyphs("train", size=SIZE), Glyphs("val", size=SIZE)
     schedule = Schedule("cosine", SETTINGS.lr, steps, steps, steps // 20)
     found: dict[str, Any] = {name: {"ap": [], "ms": [], "loss": []} for name in sides}
@@ -235,20 +161,9 @@ def peak_memory(side: str) -> float:
 def measure_memory(side: str) -> None:
     """How much a few steps add to what the process has before them."""
     network = network_of(0)
-    chosen: Ours | Theirs = Ours(network) if side == "archgraph" else Theirs(network)
+    chosen: Side = ours_of(network) if side == "archgraph" else Theirs(network, SETTINGS)
     (batch, *_) = make_loader(Glyphs("train", 8, SIZE), (SIZE, SIZE), 8)
-    before = resident("VmRSS")
-    # From here on the kernel counts the peak anew.
-    Path("/proc/self/clear_refs").write_text("5")
-    for _ in range(3):
-        chosen.step(batch, 1e-3)
-    print(resident("VmHWM") - before)
-
-
-def resident(which: str) -> float:
-    """Megabytes of memory of this process, as Linux counts them."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(f"{which}:"))
+    print(peak_of(chosen, batch))
 
 
 def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
