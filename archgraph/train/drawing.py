@@ -39,6 +39,8 @@ SMALLEST_FONT = 9
 # The built-in font has the letters of ASCII; these, where a system has them, have more.
 WIDER_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+# An image of few pixels stays a small one.
+MOST_ENLARGED = 3
 PAPER, INK = (250, 250, 250), (32, 32, 32)
 
 
@@ -116,12 +118,17 @@ def object_labels(objects: Objects, class_names: Sequence[str]) -> list[str]:
     return [f"{n} (crowd)" if crowd else n for n, crowd in zip(names, crowds, strict=True)]
 
 
-def shrunk(pixels: Pixels, side: int) -> tuple[Pixels, float]:
-    """An image that is no longer than this along either axis, and what boxes are scaled by."""
+def fitted(pixels: Pixels, side: int) -> tuple[Pixels, float]:
+    """An image that is no longer than this along either axis, and what boxes are scaled by.
+
+    A small one is enlarged a few times, as far as it fits: labels keep their size, and would hide
+    it otherwise.
+    """
     height, width = pixels.shape[:2]
-    scale = min(side / max(height, width, 1), 1.0)
-    if scale == 1:
-        return pixels, scale
+    scale = side / max(height, width, 1)
+    if scale >= 1:
+        times = min(int(scale), MOST_ENLARGED)
+        return pixels.repeat(times, axis=0).repeat(times, axis=1), float(times)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
     image = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
     return np.asarray(image), scale

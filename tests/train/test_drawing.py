@@ -10,7 +10,7 @@ from PIL import Image
 
 from archgraph.errors import InputOutputError
 from archgraph.train import drawing
-from archgraph.train.drawing import colour_of, draw_boxes, sheet, write_png
+from archgraph.train.drawing import colour_of, draw_boxes, fitted, sheet, write_png
 from archgraph.train.records import Pixels
 
 GROUNDS = {"white": (255, 255, 255), "black": (0, 0, 0), "grey": (128, 128, 128)}
@@ -109,6 +109,19 @@ def test_without_a_font_for_them_letters_lose_their_accents(
     draw_boxes(plain(100, 200), [[10, 40, 90, 90]], ["Straße été żółw"])
     drawing._wider_font.cache_clear()
     assert texts == ["Strasse ete zolw"]
+
+
+@pytest.mark.parametrize(
+    ("size", "fits", "scale"),
+    [((800, 400), (400, 200), 0.5), ((400, 300), (400, 300), 1), ((90, 150), (180, 300), 2)],
+)
+def test_images_are_fitted(size: tuple[int, int], fits: tuple[int, int], scale: float) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    found, by = fitted(pixels, 400)
+    assert (found.shape, by) == ((*fits, 3), scale)
+    if scale >= 1:
+        assert np.array_equal(found[:: int(scale), :: int(scale)], pixels)
+    assert fitted(pixels[:2, :2], 400)[0].shape == (6, 6, 3)
 
 
 def test_a_sheet_holds_its_tiles() -> None:

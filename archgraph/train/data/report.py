@@ -9,7 +9,7 @@ from archgraph.train.curves import bar_chart
 from archgraph.train.data.check import Findings, chosen_samples
 from archgraph.train.data.problems import MOST_KEPT
 from archgraph.train.data.statistics import ASPECTS, PER_IMAGE, SIDES, Statistics, named_ranges
-from archgraph.train.drawing import draw_boxes, object_labels, sheet, shrunk
+from archgraph.train.drawing import draw_boxes, fitted, object_labels, sheet
 from archgraph.train.page import Bar, Cell, Page
 from archgraph.train.records import LARGE_FROM, SMALL_BELOW, Dataset, Pixels
 
@@ -131,7 +131,7 @@ def _samples(page: Page, name: str, findings: Findings) -> None:
 
 def _tile(dataset: Dataset, index: int) -> Pixels:
     pixels, objects = dataset.pixels(index), dataset.record(index).objects
-    small, scale = shrunk(pixels, TILE)
+    small, scale = fitted(pixels, TILE)
     labels = object_labels(objects, dataset.class_names)
     return draw_boxes(small, objects.boxes_xyxy * scale, labels, objects.classes.tolist())
 

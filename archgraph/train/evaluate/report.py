@@ -11,7 +11,7 @@ import numpy as np
 
 from archgraph.errors import DataError
 from archgraph.train.curves import heat_map, line_chart
-from archgraph.train.drawing import draw_boxes, object_labels, sheet, shrunk
+from archgraph.train.drawing import draw_boxes, fitted, object_labels, sheet
 from archgraph.train.evaluate.detected import NOTHING
 from archgraph.train.evaluate.evaluation import (
     ABSENT,
@@ -231,7 +231,7 @@ def _worst(page: Page, evaluation: Evaluation, dataset: Dataset) -> None:
 def side_by_side(evaluation: Evaluation, record: ImageRecord, pixels: Pixels) -> Pixels:
     """What stands on an image beside what was found on it."""
     names = [one.name for one in evaluation.classes]
-    small, scale = shrunk(pixels, IMAGE_SIDE)
+    small, scale = fitted(pixels, IMAGE_SIDE)
     objects = record.objects
     labels = object_labels(objects, names)
     left = draw_boxes(small, objects.boxes_xyxy * scale, labels, objects.classes.tolist())

@@ -8,14 +8,14 @@ import numpy as np
 
 from archgraph.detect import PixelScale
 from archgraph.errors import ArchgraphError
-from archgraph.train.drawing import draw_boxes, sheet, write_png
+from archgraph.train.drawing import draw_boxes, fitted, sheet, write_png
 from archgraph.train.evaluate import Evaluation
 from archgraph.train.evaluate.report import side_by_side
 from archgraph.train.records import Dataset, Pixels
 from archgraph.train.samples.loader import Batch
 
 LEARNED, FOUND = "learned.png", "found.png"
-MOST_LEARNED, MOST_FOUND, COLUMNS = 8, 6, 4
+MOST_LEARNED, MOST_FOUND, COLUMNS, TILE = 8, 6, 4, 400
 
 
 def write_learned(
@@ -27,9 +27,11 @@ def write_learned(
     for number in range(min(len(batch), MOST_LEARNED)):
         seen = batch.images[number].float().permute(1, 2, 0).numpy() * std + mean
         image = np.rint(seen * 255).clip(0, 255).astype(np.uint8)
+        shown, scale = fitted(image, TILE)
         classes = batch.classes[number].tolist()
         labels = [class_names[kind] for kind in classes]
-        tiles.append(draw_boxes(image, batch.boxes_xyxy[number].numpy(), labels, classes))
+        boxes = batch.boxes_xyxy[number].numpy() * scale
+        tiles.append(draw_boxes(shown, boxes, labels, classes))
     captions = [f"image {image_id}" for image_id in batch.image_ids[: len(tiles)]]
     write_png(folder / LEARNED, sheet(tiles, COLUMNS, captions))
 
