@@ -40,7 +40,7 @@ OPTIONS = " ".join(f"--set {setting}" for setting in SETTINGS)
 STEPS = 9
 # A whole detector, of which BiFPN is the neck, and a small one, which learns in minutes.
 DETECTOR, VARIANT, SMALL = "efficientdet", "d0", "nano"
-DATA, RECIPE, MOST_EPOCHS = "shapes:128", "small", 1000.0
+DATA, RECIPE, MOST_EPOCHS, EVAL_EVERY = "shapes:128", "small", 1000.0, 5.0
 IMAGE_SIZE = (512, 512)
 
 # What runs the emitted module: a file that a person could have written, without archgraph.
@@ -243,7 +243,8 @@ def _train(folder: Path, minutes: float, seed: int) -> list[Path]:
     """Train the small detector, as far as it gets in its time; the files to look at."""
     run = _free_folder(folder)
     command = f"archgraph train {DETECTOR} --variant {SMALL} --data {DATA} --recipe {RECIPE}"
-    command += f" --workers 0 --minutes {minutes:g} -o {run}"
+    command += f" --epochs {MOST_EPOCHS:g} --minutes {minutes:g} --with eval_every={EVAL_EVERY:g}"
+    command += f" --workers 0 --seed {seed} -o {run}"
     _heading(
         9, "a small one learns to find shapes, and is tried on scenes it has not seen", command
     )
@@ -252,13 +253,12 @@ def _train(folder: Path, minutes: float, seed: int) -> list[Path]:
         from archgraph.train.fit import train as fit
         from archgraph.train.fit.folder import REPORT, SAMPLES
         from archgraph.train.fit.pictures import FOUND
-    # One evaluation, at the end: the time is for training.
     settings = replace(
         recipe(RECIPE),
         time_limit=minutes,
         seed=seed,
         epochs=MOST_EPOCHS,
-        eval_every=MOST_EPOCHS,
+        eval_every=EVAL_EVERY,
         workers=0,
     )
     with watching(run) as watchers:
