@@ -36,6 +36,7 @@ SIDES = ("archgraph", "effdet")
 PLAIN = TrainSettings(clip_each=0.0, clip_norm=10.0, ema_warmup=False)
 MODES: Mapping[str, TrainSettings] = {
     "float32": PLAIN,
+    "float32, channels last": replace(PLAIN, channels_last=True),
     "amp": replace(PLAIN, precision="bfloat16"),
     "amp, channels last": replace(PLAIN, precision="bfloat16", channels_last=True),
     "amp, channels last, compiled": replace(
