@@ -40,7 +40,7 @@ from archgraph.cli import (
     variants,
 )
 from archgraph.cli.output import print_diagnostics, write
-from archgraph.errors import ArchgraphError, Diagnostic, InputOutputError
+from archgraph.errors import ArchgraphError, DataError, Diagnostic, InputOutputError
 
 OK, INTERNAL_ERROR, INTERRUPTED = 0, 70, 130
 
@@ -142,6 +142,9 @@ def main(arguments: Sequence[str]) -> int:
         print_diagnostics([Diagnostic("E020", message)], stderr=True)
         return InputOutputError.exit_code
     except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be imported here
+            print_diagnostics([_out_of_memory(error)], stderr=True)
+            return DataError.exit_code
         _report_bug(error, arguments, debug=session.debug)
         return INTERNAL_ERROR
     return OK
@@ -167,6 +170,12 @@ def run() -> None:
         # `archgraph show bifpn | head` ends as every other program does there: at once, silently
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main(sys.argv[1:]))
+
+
+def _out_of_memory(error: Exception) -> Diagnostic:
+    said = ". ".join(str(error).split(". ")[:2])
+    hint = "take a smaller batch; to train, also precision=bfloat16, checkpoint=true or accumulate"
+    return Diagnostic("E560", f"the device has too little memory: {said}", None, hint)
 
 
 def _report_bug(error: Exception, arguments: Sequence[str], *, debug: bool) -> None:

@@ -184,7 +184,7 @@ def train(
                 outcome = go_on(
                     resume, device=device, workers=workers, watchers=watchers, opened=opened
                 )
-            _tell(outcome, resume)
+            _tell(outcome, resume, device)
             return
         assert output is not None
         arguments, library = parse_settings(settings), make_library(search)
@@ -195,7 +195,7 @@ def train(
         job = Job(spec, data, val, arguments, library, variant, weights, ids)
         with watching(output, tensorboard=tensorboard) as watchers:
             outcome = fit(job, how, output, device=device, watchers=watchers, opened=opened)
-        _tell(outcome, output)
+        _tell(outcome, output, device)
     except ArchgraphError as error:
         # The first process says it for all, unless it is gone itself.
         if is_later_process() and not any(each.code == "E559" for each in error.diagnostics):
@@ -263,15 +263,16 @@ def _settings(
     return make_settings({**given, **parse_settings(chosen, "--with")}, settings)
 
 
-def _tell(outcome: Outcome, folder: Path) -> None:
+def _tell(outcome: Outcome, folder: Path, device: str) -> None:
     """How it ended; in the first process."""
     from archgraph.train.fit.watch import duration
 
     if is_later_process():
         raise typer.Exit(130 if outcome.interrupted else 0)
     if outcome.interrupted:
+        where = "" if device == "cpu" else f" --device {shlex.quote(device)}"
         note(f"interrupted after step {outcome.steps:,}; go on with")
-        note(f"  archgraph train --resume {shlex.quote(str(folder))}")
+        note(f"  archgraph train --resume {shlex.quote(str(folder))}{where}")
         raise typer.Exit(130)
     write(f"{outcome.steps:,} steps in {duration(outcome.seconds)}\n")
     if outcome.best is not None:

@@ -56,12 +56,13 @@ def match(
     best, owner = iou.max(dim=0)
     matched = torch.where(best >= threshold, owner, matched)
     claimed = iou.argmax(dim=1)
-    # The last to write wins, so the first object is the last to write.
-    for i in reversed(range(len(claimed))):
-        matched[claimed[i]] = i
+    nobody = len(claimed)
+    objects = torch.arange(nobody, device=claimed.device)
+    first = torch.full_like(matched, nobody).scatter_reduce(0, claimed, objects, "amin")
+    matched = torch.where(first < nobody, first, matched)
     found = matched != BACKGROUND
-    objects = boxes_xyxy.to(anchors_xyxy.dtype)[matched.clamp(min=0)]
-    deltas = encode_yxhw(objects, anchors_xyxy)
+    theirs = boxes_xyxy.to(anchors_xyxy.dtype)[matched.clamp(min=0)]
+    deltas = encode_yxhw(theirs, anchors_xyxy)
     deltas = torch.where(found[:, None], deltas, 0)
     kinds = classes.to(torch.int64)[matched.clamp(min=0)]
     return Targets(torch.where(found, kinds, BACKGROUND), deltas, matched)

@@ -39,7 +39,7 @@ def nms(
     order = scores.argsort(descending=True, stable=True)
     boxes = boxes_xyxy[order].float()
     kinds = None if classes is None else classes[order]
-    if most is not None and _torchvision_nms() is None:
+    if most is not None and _torchvision_nms(boxes.device.type) is None:
         # The worse ones need not be looked at.
         return order[_stays(boxes, threshold, kinds, most)]
     kept = [ranks[_stays(boxes[ranks], threshold)] for ranks in _groups(kinds, order)]
@@ -55,11 +55,11 @@ def _groups(kinds: Tensor | None, order: Tensor) -> list[Tensor]:
 
 
 @cache
-def _torchvision_nms() -> Callable[[Tensor, Tensor, float], Tensor] | None:
-    """Torchvision's suppression, if there is one that works with this torch."""
+def _torchvision_nms(device: str) -> Callable[[Tensor, Tensor, float], Tensor] | None:
+    """Torchvision's suppression, if there is one that works with this torch on such a device."""
     try:
         found: Callable[[Tensor, Tensor, float], Tensor] = import_module("torchvision.ops").nms
-        found(torch.zeros(1, 4), torch.zeros(1), 0.5)
+        found(torch.zeros(1, 4, device=device), torch.zeros(1, device=device), 0.5)
     except Exception:  # a torchvision for another torch fails in other ways than ImportError
         return None
     return found
@@ -73,7 +73,7 @@ def _stays(
     Kinds and a limit are for where torchvision does not work.
     """
     places = torch.arange(len(boxes), device=boxes.device)
-    faster = _torchvision_nms()
+    faster = _torchvision_nms(boxes.device.type)
     if faster is not None:
         # In the precision of the boxes, in which ours compares; torchvision compares in double.
         limit = float(torch.tensor(threshold, dtype=torch.float32))

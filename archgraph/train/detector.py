@@ -119,8 +119,8 @@ def make_detector(
         SpecError: every mistake of the spec.
         CodegenError: E414, it is no detector.
         WeightsError: the weights do not fit.
-        DataError: E540 the number of names or ids is not that of the classes, E541 torch has no
-            such device.
+        DataError: E540 the number of names or ids is not that of the classes, E541 torch cannot
+            use the device.
     """
     compiled = compile_spec(reference, arguments, library, variant)
     graph = compiled.operators.graph
@@ -138,13 +138,14 @@ def check_device(name: str) -> torch.device:
     """The device of a name.
 
     Raises:
-        DataError: E541, torch has no such device here.
+        DataError: E541, torch cannot use it here.
     """
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        message = f"torch has no device '{name}' here"
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        message = f"torch cannot use the device '{name}' here: {reason}"
         raise DataError(Diagnostic("E541", message, None, "cpu is always there")) from None
     return device
 

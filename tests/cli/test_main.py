@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
+import torch
 
 from archgraph import __version__
 from archgraph.cli import main as main_module
@@ -79,12 +80,18 @@ def test_a_wrong_command_line(archgraph: Command, arguments: list[str], message:
     assert "Traceback" not in outcome.err
 
 
-@pytest.mark.parametrize("command", ["show", "passes", "cost", "draw", "emit"])
-def test_a_wrong_spec(archgraph: Command, command: str) -> None:
-    outcome = archgraph(command, "wrong.yaml#neck")
-    assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.startswith("wrong.yaml:")
-    assert "help: did you mean 'sum'?" in outcome.err
+def test_a_device_with_too_little_memory(
+    archgraph: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    monkeypatch.setattr("archgraph.cli.demo._check", full)
+    outcome = archgraph("demo", "--keep", "x")
+    assert outcome.code == 1
+    assert outcome.err.startswith(
+        "error[E560]: the device has too little memory: CUDA out of memory. Tried to allocate 2.00 GiB\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["show", "passes", "cost", "draw", "emit"])

@@ -12,6 +12,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+# Of the blocks of a kind, each of which torch compiles once.
+MOST_SHAPES = 64
+
 
 def repeated_blocks(network: nn.Module) -> list[nn.Module]:
     """The largest modules of which a network has several of a kind, in order.
@@ -39,8 +42,12 @@ def compile_blocks(network: nn.Module) -> int:
     whole network would. Names of weights stay as they are.
     """
     blocks = repeated_blocks(network)
+    # Torch gives a kind up after a few shapes; a backbone has more, and a head one for each level.
+    from torch._dynamo import config
+
+    config.recompile_limit = max(config.recompile_limit, MOST_SHAPES)
     for block in blocks:
-        block.compile()
+        block.compile(dynamic=False)
     return len(blocks)
 
 

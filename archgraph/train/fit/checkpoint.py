@@ -48,8 +48,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     replace_file(path, buffer.getbuffer())
 
 
-def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
-    """What was written, its tensors there.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """What was written, its tensors in main memory.
+
+    From there each is copied to where it belongs; the counters of Adam belong where they are.
 
     Raises:
         InputOutputError: E001, there is no such file.
@@ -61,7 +63,7 @@ def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
         message = f"cannot read '{path}': {error.strerror or error}"
         raise InputOutputError(Diagnostic("E001", message)) from None
     try:
-        content = torch.load(io.BytesIO(stored), map_location=device, weights_only=True)
+        content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
         if content["version"] != VERSION:
             raise ValueError(f"version {content['version']}, not {VERSION}")
         return Checkpoint(content["trainer"], float(content["seconds"]))

@@ -49,7 +49,7 @@ class Facts:
         train: the source of the images it learns from.
         val: of those it is evaluated on; "" for none.
         ids: how the categories of these became classes, see `open_dataset`.
-        train_digest: of what the first says of its images.
+        digests: of what these two say of their images; "" for none.
         class_names: one for each class.
         category_ids: likewise.
         image_size: height and width of what the network sees.
@@ -66,7 +66,7 @@ class Facts:
     train: str
     val: str
     ids: Ids
-    train_digest: str
+    digests: tuple[str, str]
     class_names: Sequence[str]
     category_ids: Sequence[int]
     image_size: tuple[int, int]
@@ -116,33 +116,36 @@ class RunFolder:
         facts: Facts,
         settings: TrainSettings,
         texts: Mapping[str, str],
-        *,
-        again: bool = False,
     ) -> RunFolder:
         """Make the folder and write what is known before the first step.
 
         Args:
-            path: where; it may be there, and empty.
+            path: where; it may be there, and empty but for what a process that was killed at this
+                has left.
             facts: what the run is about.
             settings: how it is trained.
             texts: further files.
-            again: a process that was killed may have begun to write; its files do not count.
 
         Raises:
             InputOutputError: E020, it cannot be written, or holds something.
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            ours = {*texts, SETTINGS, RUN, SAMPLES} if again else set()
+            # The first thing that is made, and empty until the last one is.
+            samples = path / SAMPLES
+            begun = not is_run(path) and samples.is_dir() and not any(samples.iterdir())
+            ours = {*texts, SETTINGS, SAMPLES} if begun else set()
             names = (each.name for each in path.iterdir() if not _half_written(each.name, ours))
             holds = next((name for name in names if name not in ours), None)
             if holds is None:
-                (path / SAMPLES).mkdir(exist_ok=True)
+                samples.mkdir(exist_ok=True)
         except OSError as error:
             message = f"cannot make the folder '{path}': {error.strerror or error}"
             raise InputOutputError(Diagnostic("E020", message)) from None
         if holds is not None:
-            hint = f"go on with it by `archgraph train --resume {path}`, or name another folder"
+            hint = "name another folder"
+            if is_run(path):
+                hint = f"go on with it by `archgraph train --resume {path}`, or {hint}"
             message = f"the folder '{path}' is not empty: it has '{holds}'"
             raise InputOutputError(Diagnostic("E020", message, None, hint))
         run = f"{json.dumps(asdict(facts), indent=2)}\n"

@@ -13,7 +13,15 @@ from archgraph.errors import InputOutputError
 from archgraph.ir import Graph, fingerprint
 from archgraph.train.evaluate import Evaluation, place
 from archgraph.train.fit.checkpoint import Checkpoint, write_checkpoint
-from archgraph.train.fit.folder import BEST, LAST, LAST_WEIGHTS, METRICS, SAMPLES, RunFolder
+from archgraph.train.fit.folder import (
+    BEST,
+    LAST,
+    LAST_WEIGHTS,
+    METRICS,
+    REPORT,
+    SAMPLES,
+    RunFolder,
+)
 from archgraph.train.fit.metrics import Metrics
 from archgraph.train.fit.pictures import LEARNED, write_found, write_learned
 from archgraph.train.fit.report import write_run_report
@@ -140,6 +148,11 @@ class Keeper:
         """Draw what an evaluation has found, and write the report."""
         self._try(lambda: write_found(self.folder.path / SAMPLES, dataset, found))
         self.report(found)
+
+    @property
+    def reported(self) -> bool:
+        """Whether there is a report."""
+        return (self.folder.path / REPORT).is_file()
 
     def report(self, last: Evaluation | None) -> None:
         """Write the report of the run."""

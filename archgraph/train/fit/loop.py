@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
 
+import torch
+
 from archgraph.detect import PixelScale
 from archgraph.errors import DataError, Diagnostic
 from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, Evaluation, evaluate, place
 from archgraph.train.fit.diagnose import not_finite
 from archgraph.train.fit.keeper import Keeper
-from archgraph.train.fit.processes import share_statistics, together, told
+from archgraph.train.fit.processes import share_statistics, summed, together, told
 from archgraph.train.fit.schedule import Schedule
 from archgraph.train.fit.settings import TrainSettings
 from archgraph.train.fit.trainer import NotFiniteError, Trainer
@@ -180,7 +182,8 @@ class Loop:
         with _signals() as stop, closing(batches):
             while True:
                 self.seconds = self.clock() - start
-                now = self._told(stop.asked)
+                # Whoever starts and ends processes may ask any of them.
+                now = self._told(bool(summed(torch.tensor(int(stop.asked)))))
                 if now.due and not now.interrupted:
                     self.keeper.save(self.trainer, self.seconds)
                     paused = self.clock()
@@ -198,7 +201,9 @@ class Loop:
             with together():
                 self.keeper.save(self.trainer, self.seconds, must=True)
             self.keeper.summarize(self._progress())
-            self.keeper.report(last)
+            if last is not None or not self.keeper.reported:
+                # A run that has gone on has the numbers of its last evaluation in the report alone.
+                self.keeper.report(last)
         # With the last step made, its evaluation may still be missing.
         interrupted = now.interrupted and (now.due or not ended)
         best = told(self.keeper.best)

@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor, nn
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -26,6 +26,9 @@ from archgraph.train.evaluate import Place, place
 T = TypeVar("T")
 # How long a process waits for the others: rank 0 may evaluate, or write to a slow disk.
 PATIENCE = timedelta(minutes=30)
+# How long it knocks where nobody may be.
+KNOCKING = timedelta(seconds=5)
+PORT = "archgraph/port"
 # Seconds.
 LETTING_GO = 0.5
 LOST = "E559"
@@ -38,11 +41,11 @@ def restarts() -> int:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[Place]:
+def process_group(*, gpus: bool = False) -> Iterator[Place]:
     """The group of processes that torchrun started, and which of them this is; alone if it did not.
 
-    Addresses stand under the number of the restart: after a crash those of the dead processes
-    are still in the store, and a new process would try to reach them.
+    Args:
+        gpus: tensors of GPUs are to pass between them.
 
     Raises:
         DataError: E559, another of these processes cannot be reached, or ended.
@@ -50,20 +53,20 @@ def process_group(device: torch.device) -> Iterator[Place]:
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or distributed.is_initialized():
         yield place()
         return
-    backend = "gloo"
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        # What is no tensor of a GPU does not have to pass through one.
-        backend = "cpu:gloo,cuda:nccl"
+    # What is no tensor of a GPU does not have to pass through one.
+    backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
+    done = False
     try:
         store, rank, world = next(iter(rendezvous("env://", timeout=PATIENCE)))
-        own: Any = PrefixStore(f"start-{restarts()}", store)
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            store = _own_store(store, rank, world)
         distributed.init_process_group(
-            backend, store=own, rank=rank, world_size=world, timeout=PATIENCE
+            backend, store=store, rank=rank, world_size=world, timeout=PATIENCE
         )
         yield place()
         # Without it a process that is done may take the connections of others with it.
         distributed.barrier()
+        done = True
     except RuntimeError as error:
         if not _is_about_others(error):
             raise
@@ -74,8 +77,30 @@ def process_group(device: torch.device) -> Iterator[Place]:
         # Threads of gloo may still hold tensors of the last words. They need Python's lock to let
         # go of them, and what ends a group waits for its threads without giving the lock away.
         sleep(LETTING_GO)
-        if distributed.is_initialized():
+        # NCCL waits for what the others are at, and they wait for this one; its end frees them.
+        if distributed.is_initialized() and (done or not gpus):
             distributed.destroy_process_group()
+
+
+def _own_store(common: Store, rank: int, world: int) -> Store:
+    """A store of this start alone.
+
+    That of torchrun keeps the addresses of processes of earlier starts, which new ones would try
+    to reach; and machines may differ in how many starts they have counted. The first process
+    opens one, and whoever reads its port from before finds nobody there and reads again.
+    """
+    host = os.environ["MASTER_ADDR"]
+    if rank == 0:
+        own = TCPStore(host, 0, world, is_master=True, timeout=PATIENCE, wait_for_workers=False)
+        common.set(PORT, str(own.port))
+        return own
+    end = monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            return TCPStore(host, int(common.get(PORT)), world, is_master=False, timeout=KNOCKING)
+        except RuntimeError:
+            if monotonic() > end:
+                raise
 
 
 def _is_about_others(error: RuntimeError) -> bool:
@@ -87,9 +112,17 @@ def own_device(name: str) -> torch.device:
     """The device of this process: of several on a machine each has a GPU of its own.
 
     Raises:
-        DataError: E541, torch has no such device here.
+        DataError: E541, torch cannot use such a device here, or several processes would share it.
     """
-    return check_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
+    if name.startswith("cuda:") and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
+        message = f"several processes of this machine cannot share '{name}'"
+        raise DataError(
+            Diagnostic("E541", message, None, "write --device cuda: each takes its own")
+        )
+    device = check_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def summed(tensor: Tensor) -> Tensor:

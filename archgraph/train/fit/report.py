@@ -264,7 +264,7 @@ def _facts(page: Page, folder: RunFolder) -> None:
     page.heading("How it was made")
     facts = folder.facts
     rows = {
-        "images to learn from": f"{facts.train} (sha256 {facts.train_digest[:16]})",
+        "images to learn from": f"{facts.train} (sha256 {facts.digests[0][:16]})",
         "images to evaluate on": facts.val or None,
         "classes": ", ".join(facts.class_names),
         "image size": "x".join(map(str, facts.image_size)),

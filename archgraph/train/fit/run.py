@@ -33,7 +33,14 @@ from archgraph.train.fit.folder import (
 from archgraph.train.fit.keeper import Keeper
 from archgraph.train.fit.load import network_of
 from archgraph.train.fit.loop import Loop, Outcome, Plan, make_plan
-from archgraph.train.fit.processes import own_device, process_group, restarts, together, told
+from archgraph.train.fit.processes import (
+    gathered,
+    own_device,
+    process_group,
+    restarts,
+    together,
+    told,
+)
 from archgraph.train.fit.settings import TrainSettings, checked
 from archgraph.train.fit.trainer import Trainer
 from archgraph.train.fit.watch import Watcher, Watchers
@@ -100,17 +107,19 @@ def train(
         InputOutputError: the folder cannot be written.
     """
     settings = checked(settings)
-    with process_group(own_device(device)):
-        again = restarts() > 0
-        if told(again and is_run(output)):
+    with process_group(gpus=device.startswith("cuda")):
+        with together():
+            where = own_device(device)
+        # Machines count their own starts: one that was not at fault may not have counted the last.
+        if max(gathered(restarts())) and told(is_run(output)):
             given = [None if isinstance(each, str) else each for each in (job.data, job.val)]
-            return _resume(output, settings, device, watchers, opened, (given[0], given[1]))
+            return _resume(output, settings, where, watchers, opened, (given[0], given[1]))
         with together():
             begun, texts = _begun(job, settings, opened or _open)
-        trainer = _trainer(begun, device)
+        trainer = _trainer(begun, where)
         with together():
             if place().rank == 0:
-                RunFolder.make(output, begun.facts, settings, texts, again=again)
+                RunFolder.make(output, begun.facts, settings, texts)
         with together():
             loop = _loop(RunFolder(output), begun, trainer, watchers)
         return loop.run()
@@ -144,17 +153,18 @@ def resume(
         DataError: E555, a file of the run is damaged; E558, the data is not what it was.
         InputOutputError: there is no such run.
     """
-    settings = RunFolder(output).settings
-    if workers is not None:
-        settings = checked(replace(settings, workers=workers))
-    with process_group(own_device(device)):
-        return _resume(output, settings, device, watchers, opened, (data, val))
+    with process_group(gpus=device.startswith("cuda")):
+        with together():
+            where, settings = own_device(device), RunFolder(output).settings
+            if workers is not None:
+                settings = checked(replace(settings, workers=workers))
+        return _resume(output, settings, where, watchers, opened, (data, val))
 
 
 def _resume(
     output: Path,
     settings: TrainSettings,
-    device: str,
+    device: torch.device,
     watchers: Sequence[Watcher],
     opened: Opened | None,
     data: tuple[Dataset | None, Dataset | None] = (None, None),
@@ -163,11 +173,13 @@ def _resume(
         folder = RunFolder(output)
         facts, open_ = folder.facts, opened or _open
         train_set = data[0] or open_(facts.train, facts.ids)
-        if digest(train_set) != facts.train_digest:
-            message = f"'{facts.train}' is not what it was when '{output}' began"
-            hint = "bring back its images and annotations, or begin a new run with --weights"
-            raise DataError(Diagnostic("E558", message, None, hint))
         val_set = data[1] or (open_(facts.val, facts.ids) if facts.val else None)
+        now = (digest(train_set), digest(val_set) if val_set else "")
+        for name, found, was in zip((facts.train, facts.val), now, facts.digests, strict=True):
+            if found != was:
+                message = f"'{name}' is not what it was when '{output}' began"
+                hint = "bring back its images and annotations, or begin a new run with --weights"
+                raise DataError(Diagnostic("E558", message, None, hint))
         plan = make_plan(train_set, val_set, settings)
         torch.manual_seed(settings.seed)
         parts = _Parts(facts, plan, network_of(folder), network_of(folder))
@@ -197,7 +209,7 @@ def _begun(job: Job, settings: TrainSettings, open_: Opened) -> tuple[_Parts, Ma
     compiled = _compiled(job, train_set)
     graph = compiled.operators.graph
     source = emit(graph)
-    facts = _facts(job, compiled, source, settings, train_set, (_name(data), _name(val)))
+    facts = _facts(job, compiled, source, settings, (train_set, val_set), (_name(data), _name(val)))
     if val_set is not None:
         map_classes(facts.class_names, val_set.class_names)
     torch.manual_seed(settings.seed)
@@ -209,20 +221,19 @@ def _begun(job: Job, settings: TrainSettings, open_: Opened) -> tuple[_Parts, Ma
     return _Parts(facts, plan, network, load_module(source), notes), texts
 
 
-def _trainer(parts: _Parts, device: str) -> Trainer:
+def _trainer(parts: _Parts, device: torch.device) -> Trainer:
     """What makes the steps; in a group of processes all have to come by here."""
     settings = parts.plan.settings
     if settings.deterministic:
         torch.use_deterministic_algorithms(True, warn_only=True)
-    where = own_device(device)
-    average = parts.average.to(where) if settings.ema else None
-    return Trainer(parts.network.to(where), average, parts.facts.detector, settings)
+    average = parts.average.to(device) if settings.ema else None
+    return Trainer(parts.network.to(device), average, parts.facts.detector, settings)
 
 
 def _loaded(folder: RunFolder, trainer: Trainer) -> float:
     """Bring a trainer to where a run stopped; how many seconds that took."""
     if (folder.path / LAST).is_file():
-        checkpoint = read_checkpoint(folder.path / LAST, trainer.device)
+        checkpoint = read_checkpoint(folder.path / LAST)
         try:
             trainer.load_state(checkpoint.trainer)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
@@ -300,9 +311,10 @@ def _facts(
     compiled: Compilation,
     source: GeneratedSource,
     settings: TrainSettings,
-    data: Dataset,
+    sets: tuple[Dataset, Dataset | None],
     sources: tuple[str, str],
 ) -> Facts:
+    data, val = sets
     detector = detector_settings(compiled.operators.graph)
     if detector.classes != len(data.class_names):
         message = (
@@ -318,7 +330,7 @@ def _facts(
         source.class_name,
         *sources,
         job.ids,
-        digest(data),
+        (digest(data), digest(val) if val else ""),
         tuple(data.class_names),
         tuple(data.category_ids),
         (size, size) if size else detector.image_size,

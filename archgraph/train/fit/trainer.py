@@ -93,6 +93,8 @@ class Trainer:
             network = with_shared_norms(network)
         if settings.channels_last:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if average is not None:
+                average = average.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if settings.compile:
             compile_blocks(network)
         if settings.checkpoint:
@@ -160,7 +162,11 @@ class Trainer:
         found = torch.cat([summed(parts), norm.to(parts)[None], positives.to(parts)[None]])
         total, classes, boxes, overlap, length, count = found.tolist()
         losses = Losses(total, classes, boxes, overlap, length, int(count), rate)
-        self._check(losses, moved)
+        try:
+            self._check(losses, moved)
+        except NotFiniteError:
+            self._scaler.update()  # or the next step, of a loop of one's own, could not unscale
+            raise
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.steps += 1
@@ -208,11 +214,12 @@ class Trainer:
     def _check(self, losses: Losses, batches: Sequence[Batch]) -> None:
         """Stop before anything is learned from what is no number.
 
-        Gradients of float16 may overflow: the scaler then leaves the step out, and scales less.
+        Gradients of float16 may overflow: the scaler then leaves the step out, and scales less,
+        until at 1, which is that of one that is off, scaling is no excuse.
         """
         if not _finite(losses.total):
             raise NotFiniteError(batches, "loss")
-        if not _finite(losses.norm) and not self._scaler.is_enabled():
+        if not _finite(losses.norm) and self._scaler.get_scale() <= 1:
             raise NotFiniteError(batches, "gradient")
 
     def begin_again(self) -> None:

@@ -51,7 +51,7 @@ def _one(
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     answer: Any
     try:
-        with process_group(torch.device("cpu")):
+        with process_group():
             answer = work(*given)
     except ArchgraphError as error:
         answer = [(each.code, each.message) for each in error.diagnostics]

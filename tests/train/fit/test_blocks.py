@@ -15,7 +15,7 @@ from archgraph.compiler import compile_spec
 from archgraph.detect import detection_loss
 from archgraph.errors import DataError
 from archgraph.train.fit import Trainer, TrainSettings
-from archgraph.train.fit.blocks import repeated_blocks
+from archgraph.train.fit.blocks import compile_blocks, repeated_blocks
 from archgraph.train.fit.freeze import frozen_modules, train_mode
 from tests.train.fit.support import SMALL, batches, network, same, trainer
 
@@ -98,6 +98,32 @@ def test_compiled_blocks_give_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -
         assert torch.allclose(each, gradients(compiled)[name], rtol=1e-3, atol=1e-4), name
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of torch, about itself
+def test_no_block_of_d0_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch gives a kind up after eight shapes, of which D0's backbone alone has more."""
+    source = emit(compile_spec("efficientdet", variant="d0").operators.graph)
+    image, counts = torch.zeros(1, 3, 128, 128), Counter[str]()
+
+    def counting(graph: torch.fx.GraphModule, _: object) -> object:
+        def run(*given: object) -> object:
+            counts["compiled"] += 1
+            return graph(*given)
+
+        return run
+
+    plain, compiled = load_module(source).eval(), load_module(source).eval()
+    for block in repeated_blocks(plain):
+        block.register_forward_hook(lambda *_: counts.update(["called"]))
+    real = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(real, backend=counting))
+    compile_blocks(compiled)
+    with torch.no_grad():
+        plain(image)
+        compiled(image)
+    assert counts["compiled"] == counts["called"] > 16
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_losses_are_float32_whatever_the_precision(
     precision: str, monkeypatch: pytest.MonkeyPatch
@@ -124,6 +150,10 @@ def test_another_order_in_memory_gives_nearly_the_same() -> None:
     assert again == pytest.approx(loss, rel=1e-4)
     weight = other.network.get_parameter("backbone.two.conv.weight")
     assert weight.is_contiguous(memory_format=torch.channels_last)
+    strides = [
+        {n: x.stride() for n, x in m.named_parameters()} for m in (other.network, other.average)
+    ]
+    assert strides[0] == strides[1]
     for name, each in gradients(plain).items():
         assert torch.allclose(each, gradients(other)[name], rtol=1e-3, atol=1e-4), name
 

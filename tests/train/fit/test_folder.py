@@ -68,7 +68,7 @@ def test_the_detector_of_a_run_is_the_network_that_was_trained(finished: Path) -
     detector = load_detector(finished)
     last = weights(finished / "last.safetensors")
     assert same(dict(detector.network.state_dict()), last)
-    state = read_checkpoint(finished / "last.pt", torch.device("cpu")).trainer
+    state = read_checkpoint(finished / "last.pt").trainer
     assert same(last, state["network"])
     assert state["average"] is None
 
@@ -135,12 +135,26 @@ def test_data_that_has_changed(copied: Path) -> None:
     assert raised.value.diagnostics[0].code == "E558"
 
 
+def test_images_of_evaluations_that_have_changed(copied: Path) -> None:
+    def fewer(source: str, ids: Ids) -> Dataset:
+        return opened(source, ids) if source == "shapes:train" else Shapes("val", 3, 96)
+
+    with pytest.raises(DataError, match="'shapes:val' is not what it was"):
+        resume(copied, opened=fewer)
+
+
+def test_a_run_that_goes_on_keeps_the_numbers_in_its_report(copied: Path) -> None:
+    before = (copied / "report.html").read_text()
+    resume(copied, opened=opened)
+    assert (copied / "report.html").read_text() == before
+
+
 def test_a_folder_that_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("")
     with pytest.raises(InputOutputError, match=r"is not empty: it has 'thesis\.tex'") as raised:
         train(job(), SMALL, tmp_path / "run", opened=opened)
-    assert "--resume" in raised.value.diagnostics[0].hint
+    assert raised.value.diagnostics[0].hint == "name another folder"
     assert [each.name for each in (tmp_path / "run").iterdir()] == ["thesis.tex"]
 
 
@@ -198,7 +212,7 @@ def test_a_state_is_replaced_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Mo
         write_checkpoint(path, Checkpoint(state, 2.5))
     assert [each.name for each in tmp_path.iterdir()] == ["last.pt"]
     assert path.read_bytes() == content
-    found = read_checkpoint(path, torch.device("cpu"))
+    found = read_checkpoint(path)
     assert found.seconds == 1.5 and same(found.trainer["network"], state["network"])  # type: ignore[arg-type]
 
 
@@ -238,9 +252,16 @@ def test_files_of_a_killed_process_do_not_count_but_others_do(
     path.mkdir()
     for name in ("model.py", ".settings.yaml.0a1b2c3d.tmp"):
         (path / name).write_text("half")
-    with pytest.raises(InputOutputError, match="is not empty"):
+    # Somebody's own file of such a name stays as it is.
+    with pytest.raises(InputOutputError, match="is not empty") as raised:
         RunFolder.make(path, facts, SHORT, {"model.py": ""})
-    assert RunFolder.make(path, facts, SHORT, {"model.py": ""}, again=True).settings == SHORT
+    assert raised.value.diagnostics[0].hint == "name another folder"
+    (path / "samples").mkdir()
     (path / "thesis.tex").write_text("")
     with pytest.raises(InputOutputError, match=r"it has 'thesis\.tex'"):
-        RunFolder.make(path, facts, SHORT, {"model.py": ""}, again=True)
+        RunFolder.make(path, facts, SHORT, {"model.py": ""})
+    (path / "thesis.tex").unlink()
+    assert RunFolder.make(path, facts, SHORT, {"model.py": ""}).settings == SHORT
+    with pytest.raises(InputOutputError, match="is not empty") as raised:
+        RunFolder.make(path, facts, SHORT, {"model.py": ""})
+    assert "--resume" in raised.value.diagnostics[0].hint

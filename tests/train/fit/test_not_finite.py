@@ -117,6 +117,20 @@ def test_float16_leaves_out_a_step_that_overflows() -> None:
     assert (made.steps, made.state()["scaler"]["scale"]) == (1, scale / 2)
 
 
+def test_float16_does_not_excuse_a_gradient_for_ever() -> None:
+    made = trainer(replace(SMALL, precision="float16"))
+    hook = made.network.get_parameter("backbone.two.norm.bias").register_hook(
+        lambda g: g * math.nan
+    )
+    (batch,) = batches(4, 1)[0]
+    for _ in range(16):  # from 2 ** 16 down to 1
+        made.step([batch], PRICE)
+    with pytest.raises(NotFiniteError):
+        made.step([batch], PRICE)
+    hook.remove()
+    made.step([batch], PRICE)  # of a loop of one's own, which goes on
+
+
 @pytest.mark.slow
 def test_a_training_stops_and_its_last_state_is_whole(tmp_path: Path) -> None:
     how = replace(SMALL, lr=1e30, save_minutes=1e-9, optimizer="sgd")
@@ -125,7 +139,7 @@ def test_a_training_stops_and_its_last_state_is_whole(tmp_path: Path) -> None:
     (found,) = raised.value.diagnostics
     assert found.code == "E557" and "is not, for all images" in found.message
     assert found.location is not None and found.location.file.startswith("specs/")
-    state = read_checkpoint(tmp_path / "run" / "last.pt", torch.device("cpu")).trainer
+    state = read_checkpoint(tmp_path / "run" / "last.pt").trainer
     assert 1 <= state["steps"] < 12
     assert all(each.isfinite().all() for each in state["network"].values())
 

@@ -311,16 +311,16 @@ def test_one_that_is_killed_ends_the_others_with_a_word(tmp_path: Path) -> None:
 
 
 def asked(output: Path) -> tuple[int, bool]:
-    """Only the second process gets the signal first; both end after the step in which the first has it."""
-    number = 4 if place().rank else 5
-    after(number, lambda: os.kill(os.getpid(), signal.SIGTERM), Trainer, "_backward")
+    """A signal to the second process alone, as where its machine is taken away."""
+    if place().rank == 1:
+        after(4, lambda: os.kill(os.getpid(), signal.SIGTERM), Trainer, "_backward")
     outcome = train(job(), SMALL, output, opened=opened)
     return outcome.steps, outcome.interrupted
 
 
 @pytest.mark.slow
 def test_a_signal_ends_all_after_the_same_step(tmp_path: Path) -> None:
-    assert in_group(asked, tmp_path / "run", folder=tmp_path) == [(5, True), (5, True)]
+    assert in_group(asked, tmp_path / "run", folder=tmp_path) == [(4, True), (4, True)]
     assert in_group(run_on, tmp_path / "run", folder=tmp_path) == [12, 12]
 
 
@@ -361,5 +361,23 @@ def test_one_process_is_alone() -> None:
 def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert own_device("cpu") == torch.device("cpu")
     monkeypatch.setenv("LOCAL_RANK", "63")
-    with pytest.raises(DataError, match="torch has no device 'cuda:63' here"):
+    with pytest.raises(
+        DataError, match=r"torch cannot use the device 'cuda:63' here: \w"
+    ) as raised:
         own_device("cuda")
+    assert "\n" not in raised.value.diagnostics[0].message
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(DataError, match="several processes of this machine cannot share 'cuda:0'"):
+        own_device("cuda:0")
+
+
+def open_run(folder: Path) -> None:
+    """As a process on a machine that does not see the folder that another does."""
+    resume(folder / "here" if place().rank == 0 else folder / "there")
+
+
+@pytest.mark.slow
+def test_an_error_of_a_later_process_is_one_of_all(tmp_path: Path) -> None:
+    train(job(), replace(SMALL, epochs=1.0), tmp_path / "here", opened=opened)
+    first, second = in_group(open_run, tmp_path, folder=tmp_path)
+    assert first == second == [("E001", f"cannot read '{tmp_path / 'there'}': it is not there")]
