@@ -73,14 +73,17 @@ def check(
 ) -> None:
     """Find what is wrong with datasets, with file and entry, and count what they are made of.
 
-    Problems are the result: they go to standard output. Images that are in two are warned of.
+    Problems are the result: they go to standard output. Of a folder of COCO's every file of
+    annotations is checked. Images that are in two are warned of.
     """
     if report is not None:
         check_output(report, ".html", "a report", stream=False)
+    from archgraph.train.data import each_file
     from archgraph.train.data.check import check_dataset
     from archgraph.train.data.shared import report_shared
 
     found, failed = [], False
+    sources = [file for source in sources for file in each_file(source)]
     for source in sources:
         try:
             with _stages(source) as told:

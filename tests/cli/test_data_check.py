@@ -104,9 +104,9 @@ def test_several_are_checked_and_compared(archgraph: Command, folder: Path) -> N
     write_coco(folder / "d", coco([entry()]), "train")
     write_coco(folder / "d", coco([entry(bbox=[1, 1, -1, 1])]), "val")
     write_image(folder / "d" / "val" / "0.png", seed=77)
-    refused = archgraph("data", "check", "coco:d")
-    assert "write coco:d:train, coco:d:val; `archgraph data check` takes several" in refused.err
-    outcome = archgraph("data", "check", "coco:d:train", "coco:d:val", "--report", "r.html")
+    refused = archgraph("anchors", "coco:d")
+    assert "write coco:d:train or coco:d:val" in refused.err
+    outcome = archgraph("data", "check", "coco:d", "--report", "r.html")
     assert (outcome.code, outcome.err) == (1, "wrote r.html\n")
     assert outcome.out.startswith("coco:d:train: ok\n\n3 images")
     assert "\n\ncoco:d:val: 1 error, 2 warnings\n" in outcome.out

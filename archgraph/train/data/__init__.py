@@ -8,7 +8,7 @@ alike.
 from archgraph.train.data.classes import Classes, Ids, number_classes
 from archgraph.train.data.images import is_image, read_pixels, read_size
 from archgraph.train.data.problems import KINDS, Bad, Kind, Problem, Problems
-from archgraph.train.data.sources import open_dataset, train_and_val
+from archgraph.train.data.sources import each_file, open_dataset, train_and_val
 from archgraph.train.data.store import StoredDataset
 from archgraph.train.data.voc import Corners
 
@@ -22,6 +22,7 @@ __all__ = [
     "Problem",
     "Problems",
     "StoredDataset",
+    "each_file",
     "is_image",
     "number_classes",
     "open_dataset",

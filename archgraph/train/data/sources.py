@@ -27,7 +27,6 @@ _WAYS = (
     "coco:DIR, coco:FILE.json, yolo:DIR, yolo:FILE.yaml, voc:DIR, folder:DIR, shapes or glyphs; "
     "a part of a dataset is coco:DIR:val"
 )
-_SEVERAL = "`archgraph data check` takes several at once"
 
 
 def open_dataset(
@@ -102,6 +101,15 @@ def train_and_val(source: str) -> tuple[str, str]:
     return (f"{source}:{train}", f"{source}:{val}") if train and val else (source, "")
 
 
+def each_file(source: str) -> list[str]:
+    """A dataset of COCO's with several files of annotations as as many; any other as it is."""
+    kind, _, rest = source.partition(":")
+    if kind != "coco" or not Path(rest).is_dir():
+        return [source]
+    parts = [name for name, _ in _coco_files(Path(rest))]
+    return [f"{source}:{name}" for name in parts] if len(parts) > 1 else [source]
+
+
 def _parts(kind: str, path: Path) -> list[str]:
     """What the parts of a dataset are called."""
     match kind:
@@ -163,10 +171,8 @@ def _coco_file(source: str, path: Path, part: str) -> tuple[Path, Path]:
         hint = "name the file: coco:DIR/FILE.json"
         raise failed("E500", f"'{path}' holds no annotations in COCO's format", hint)
     if len(files) > 1:
-        ways = ", ".join(f"coco:{path}:{name}" for name in files)
-        raise failed(
-            "E500", f"'{source}' has several files of annotations", f"write {ways}; {_SEVERAL}"
-        )
+        ways = " or ".join(f"coco:{path}:{name}" for name in files)
+        raise failed("E500", f"'{source}' has several files of annotations", f"write {ways}")
     return next(iter(files.values())), path
 
 

@@ -105,7 +105,7 @@ def test_parts_of_a_dataset(tmp_path: Path) -> None:
     write_coco(tmp_path, coco([entry()]), "val2017")
     write_coco(tmp_path, coco([entry(), entry(id=2)]), "train2017")
     text = refused(f"coco:{tmp_path}")
-    assert f"write coco:{tmp_path}:train2017, coco:{tmp_path}:val2017" in text
+    assert f"write coco:{tmp_path}:train2017 or coco:{tmp_path}:val2017" in text
     assert len(opened(f"coco:{tmp_path}:val2017").record(0).objects) == 1
     assert "did you mean 'val2017'?" in refused(f"coco:{tmp_path}:val2071")
     assert "there is no" in refused(f"coco:{tmp_path}/nowhere")
