@@ -53,6 +53,7 @@ def process_group(*, gpus: bool = False) -> Iterator[Place]:
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or distributed.is_initialized():
         yield place()
         return
+    gpus = gpus and distributed.is_nccl_available()
     # What is no tensor of a GPU does not have to pass through one.
     backend = "cpu:gloo,cuda:nccl" if gpus else "gloo"
     done = False
