@@ -198,7 +198,7 @@ def figure_of(runs: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=Path, help="a file of JSON with every number")
     parser.add_argument("--figure", type=Path, help="an SVG with the curves")
