@@ -27,7 +27,6 @@ import torch
 from torch import nn
 
 from archgraph.compiler import compile_spec
-from archgraph.spec import ArgumentValue
 from archgraph.train.fit import TrainSettings
 from archgraph.train.samples.loader import Batch
 from tools.training_sides import Ours, Side, Theirs, peak_of
@@ -81,8 +80,7 @@ def side_of(name: str, network: nn.Module, case: Case) -> Side:
     settings = MODES[case.mode]
     if name == "effdet":
         return Theirs(network, settings, case.device)
-    arguments = {"image_size": ArgumentValue(case.image_size)} if case.image_size else {}
-    compiled = compile_spec("efficientdet", arguments, variant=case.variant)
+    compiled = compile_spec("efficientdet", variant=case.variant)
     names = [str(number) for number in range(CLASSES)]
     return Ours(compiled, network, settings, names, case.device)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,7 +37,7 @@ class Side(Protocol):
 
 
 class Ours:
-    """archgraph's side, with the weights of a network of effdet."""
+    """archgraph's side, with the weights of a network of effdet, for images of its size."""
 
     def __init__(
         self,
@@ -55,7 +56,9 @@ class Ours:
             found = load_weights(network, Network(graph, compiled.name), weights)
         if found.left_out:
             raise SystemExit(f"no weights for {found.left_out}")
-        self.settings, self.class_names = detector_settings(graph), class_names
+        config: Any = theirs.config
+        self.settings = replace(detector_settings(graph), image_size=tuple(config.image_size))
+        self.class_names = class_names
         network, average = network.to(device), average.to(device)
         self.trainer = Trainer(network, average, self.settings, settings)
 
