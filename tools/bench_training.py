@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -29,8 +28,9 @@ from torch import nn
 from archgraph.compiler import compile_spec
 from archgraph.train.fit import TrainSettings
 from archgraph.train.samples.loader import Batch
-from tools.training_sides import Ours, Side, Theirs, peak_of
+from tools.training_sides import Ours, Side, Theirs, peak_elsewhere, peak_of
 
+TOOL = "tools.bench_training"
 SIDES = ("archgraph", "effdet")
 PLAIN = TrainSettings(clip_each=0.0, clip_norm=10.0, ema_warmup=False)
 MODES: Mapping[str, TrainSettings] = {
@@ -122,7 +122,7 @@ def measure(case: Case) -> dict[str, Any]:
     return {
         "images_per_second": {n: case.batch_size / statistics.median(s) for n, s in late.items()},
         "times_as_fast": statistics.median(ratios),
-        "peak_megabytes": {name: peak_memory(name, case) for name in SIDES},
+        "peak_megabytes": {name: peak_elsewhere(TOOL, name, *case.words) for name in SIDES},
     }
 
 
@@ -130,13 +130,6 @@ def wait(device: str) -> None:
     """Until what was asked of the device is done."""
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-def peak_memory(side: str, case: Case) -> float:
-    """Megabytes that a process of its own needs at most for a few steps of one side."""
-    command = [sys.executable, "-W", "ignore", "-m", "tools.bench_training", "--memory-of", side]
-    done = subprocess.run([*command, *case.words], check=True, capture_output=True, text=True)
-    return float(done.stdout)
 
 
 def rows(found: Mapping[str, Mapping[str, Any]]) -> list[str]:

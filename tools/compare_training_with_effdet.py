@@ -21,7 +21,6 @@ import argparse
 import json
 import math
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -40,7 +39,7 @@ from archgraph.train.fit.schedule import Schedule
 from archgraph.train.samples.augment import Flip
 from archgraph.train.samples.glyphs import Glyphs
 from archgraph.train.samples.loader import make_loader
-from tools.training_sides import Ours, Side, Theirs, peak_of
+from tools.training_sides import Ours, Side, Theirs, peak_elsewhere, peak_of
 
 SIZE, CLASSES, WIDTH, REPEATS, SCALE = 96, 10, 32, 2, 2.0
 THIN, SHALLOW, EPS, MOMENTUM = 0.35, 0.5, 1e-3, 0.1
@@ -65,6 +64,7 @@ SETTINGS = TrainSettings(
     ema=0.99,
     ema_warmup=False,
 )
+TOOL = "tools.compare_training_with_effdet"
 # Of the evaluations that the curves show.
 POINTS = 4
 
@@ -152,12 +152,6 @@ def train(seed: int, steps: int) -> dict[str, Any]:
     return found
 
 
-def peak_memory(side: str) -> float:
-    """Megabytes that a process of its own needs at most for a few steps of one side."""
-    command = [sys.executable, "-m", "tools.compare_training_with_effdet", "--memory-of", side]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
 def measure_memory(side: str) -> None:
     """How much a few steps add to what the process has before them."""
     network = network_of(0)
@@ -182,7 +176,7 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "below_by_deviations": (means["effdet"] - means["archgraph"]) / pooled if pooled else 0.0,
         "median_ms": {name: statistics.median(each) for name, each in times.items()},
         "median_ratio_of_steps": statistics.median(ratios),
-        "peak_megabytes": {name: peak_memory(name) for name in sides},
+        "peak_megabytes": {name: peak_elsewhere(TOOL, name) for name in sides},
     }
 
 

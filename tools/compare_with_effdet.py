@@ -36,7 +36,7 @@ from torch import Tensor, nn
 import archgraph
 from archgraph.compiler import arguments_from_python, compile_spec
 from archgraph.ir import Graph
-from archgraph.weights import SCHEMES, Network, load_weights
+from archgraph.weights import SCHEMES, Network, Report, load_weights
 
 SECTIONS = ("backbone", "fpn", "class", "box")
 
@@ -165,13 +165,19 @@ def ours(case: Case, network: nn.Module) -> tuple[nn.Module, dict[str, str]]:
     """Our network with the weights of effdet's, and effdet's names by ours."""
     graph = graph_of(case)
     module = archgraph.build(case.spec, variant=case.variant, **case.changes).double().eval()
+    found = take_weights(module, Network(graph, case.label), network)
+    return module, SCHEMES[found.names].names(graph)
+
+
+def take_weights(module: nn.Module, ours: Network, theirs: nn.Module) -> Report:
+    """Give our module the weights of effdet's network, all of them, by way of a checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "checkpoint.pth"
-        torch.save({"state_dict": network.state_dict()}, file)
-        found = load_weights(module, Network(graph, case.label), file)
+        torch.save({"state_dict": theirs.state_dict()}, file)
+        found = load_weights(module, ours, file)
     if found.left_out:
-        raise SystemExit(f"{case.label}: no weights for {found.left_out}")
-    return module, SCHEMES[found.names].names(graph)
+        raise SystemExit(f"{ours.name}: no weights for {found.left_out}")
+    return found
 
 
 def apart(a: Tensor, b: Tensor, floor: float = 1e-300) -> float:

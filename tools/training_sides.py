@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,7 +22,8 @@ from archgraph.train.fit import Trainer, TrainSettings
 from archgraph.train.records import Pixels
 from archgraph.train.samples.loader import Batch
 from archgraph.train.samples.resize import fit_pixels
-from archgraph.weights import Network, load_weights
+from archgraph.weights import Network
+from tools.compare_with_effdet import take_weights
 
 
 class Side(Protocol):
@@ -50,12 +52,7 @@ class Ours:
         graph = compiled.operators.graph
         source = emit(graph)
         network, average = load_module(source), load_module(source)
-        with tempfile.TemporaryDirectory() as folder:
-            weights = Path(folder) / "initial.pth"
-            torch.save({"state_dict": theirs.state_dict()}, weights)
-            found = load_weights(network, Network(graph, compiled.name), weights)
-        if found.left_out:
-            raise SystemExit(f"no weights for {found.left_out}")
+        take_weights(network, Network(graph, compiled.name), theirs)
         config: Any = theirs.config
         self.settings = replace(detector_settings(graph), image_size=tuple(config.image_size))
         self.class_names = class_names
@@ -131,6 +128,12 @@ def target_of(batch: Batch) -> dict[str, Tensor]:
         boxes[i, : len(classes)] = xyxy[:, [1, 0, 3, 2]]
         kinds[i, : len(classes)] = classes + 1.0
     return {"bbox": boxes, "cls": kinds}
+
+
+def peak_elsewhere(tool: str, side: str, *options: str) -> float:
+    """What `peak_of` says in a process of its own, which a tool asks of itself by `--memory-of`."""
+    command = [sys.executable, "-W", "ignore", "-m", tool, "--memory-of", side, *options]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def resident(which: str) -> float:

@@ -57,12 +57,13 @@ def match(
     matched = torch.where(best >= threshold, owner, matched)
     claimed = iou.argmax(dim=1)
     nobody = len(claimed)
-    objects = torch.arange(nobody, device=claimed.device)
-    first = torch.full_like(matched, nobody).scatter_reduce(0, claimed, objects, "amin")
+    numbers = torch.arange(nobody, device=claimed.device)
+    # All at once: one after the other, each would wait for the GPU.
+    first = torch.full_like(matched, nobody).scatter_reduce(0, claimed, numbers, "amin")
     matched = torch.where(first < nobody, first, matched)
     found = matched != BACKGROUND
-    theirs = boxes_xyxy.to(anchors_xyxy.dtype)[matched.clamp(min=0)]
-    deltas = encode_yxhw(theirs, anchors_xyxy)
+    objects = boxes_xyxy.to(anchors_xyxy.dtype)[matched.clamp(min=0)]
+    deltas = encode_yxhw(objects, anchors_xyxy)
     deltas = torch.where(found[:, None], deltas, 0)
     kinds = classes.to(torch.int64)[matched.clamp(min=0)]
     return Targets(torch.where(found, kinds, BACKGROUND), deltas, matched)

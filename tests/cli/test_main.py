@@ -80,6 +80,14 @@ def test_a_wrong_command_line(archgraph: Command, arguments: list[str], message:
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize("command", ["show", "passes", "cost", "draw", "emit"])
+def test_a_wrong_spec(archgraph: Command, command: str) -> None:
+    outcome = archgraph(command, "wrong.yaml#neck")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("wrong.yaml:")
+    assert "help: did you mean 'sum'?" in outcome.err
+
+
 def test_a_device_with_too_little_memory(
     archgraph: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,9 +131,9 @@ def _samples(page: Page, name: str, findings: Findings) -> None:
 
 def _tile(dataset: Dataset, index: int) -> Pixels:
     pixels, objects = dataset.pixels(index), dataset.record(index).objects
-    small, scale = fitted(pixels, TILE)
+    image, scale = fitted(pixels, TILE)
     labels = object_labels(objects, dataset.class_names)
-    return draw_boxes(small, objects.boxes_xyxy * scale, labels, objects.classes.tolist())
+    return draw_boxes(image, objects.boxes_xyxy * scale, labels, objects.classes.tolist())
 
 
 def _share(count: int, whole: int) -> Bar:

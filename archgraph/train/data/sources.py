@@ -104,9 +104,8 @@ def train_and_val(source: str) -> tuple[str, str]:
 def each_file(source: str) -> list[str]:
     """A dataset of COCO's with several files of annotations as as many; any other as it is."""
     kind, _, rest = source.partition(":")
-    if kind != "coco" or not Path(rest).is_dir():
-        return [source]
-    parts = [name for name, _ in _coco_files(Path(rest))]
+    # os.path says no to names that no file can have.
+    parts = _parts(kind, Path(rest)) if kind == "coco" and os.path.isdir(rest) else []  # noqa: PTH112
     return [f"{source}:{name}" for name in parts] if len(parts) > 1 else [source]
 
 

@@ -231,16 +231,16 @@ def _worst(page: Page, evaluation: Evaluation, dataset: Dataset) -> None:
 def side_by_side(evaluation: Evaluation, record: ImageRecord, pixels: Pixels) -> Pixels:
     """What stands on an image beside what was found on it."""
     names = [one.name for one in evaluation.classes]
-    small, scale = fitted(pixels, IMAGE_SIDE)
+    image, scale = fitted(pixels, IMAGE_SIDE)
     objects = record.objects
     labels = object_labels(objects, names)
-    left = draw_boxes(small, objects.boxes_xyxy * scale, labels, objects.classes.tolist())
+    left = draw_boxes(image, objects.boxes_xyxy * scale, labels, objects.classes.tolist())
     found = evaluation.found.get(record.image_id, NOTHING)
     shown = np.argsort(-found.scores, kind="stable")
     shown = shown[found.scores[shown] >= evaluation.settings.least_score]
     classes = found.classes[shown].tolist()
     scored = [f"{names[k]} {s:.2f}" for k, s in zip(classes, found.scores[shown], strict=True)]
-    right = draw_boxes(small, found.boxes_xyxy[shown] * scale, scored, classes)
+    right = draw_boxes(image, found.boxes_xyxy[shown] * scale, scored, classes)
     return sheet([left, right], 2, ["there", "found"])
 
 

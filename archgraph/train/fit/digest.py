@@ -10,6 +10,11 @@ from archgraph.train.records import Dataset
 LOOKED_AT = 2000
 
 
+def digests(train: Dataset, val: Dataset | None) -> tuple[str, str]:
+    """What the images of a run are recognised by; "" where there are none to evaluate on."""
+    return digest(train), digest(val) if val is not None else ""
+
+
 def digest(dataset: Dataset) -> str:
     """What a data set is recognised by: its classes, and what it says of its images."""
     count = len(dataset)

@@ -149,14 +149,13 @@ class Keeper:
         self._try(lambda: write_found(self.folder.path / SAMPLES, dataset, found))
         self.report(found)
 
-    @property
-    def reported(self) -> bool:
-        """Whether there is a report."""
-        return (self.folder.path / REPORT).is_file()
-
     def report(self, last: Evaluation | None) -> None:
-        """Write the report of the run."""
-        if self._first:
+        """Write the report of the run.
+
+        Without an evaluation one that is there stays: of a run that has gone on it alone has the
+        numbers of the last one.
+        """
+        if self._first and (last is not None or not (self.folder.path / REPORT).is_file()):
             self._try(lambda: write_run_report(self.folder, last))
 
     def _write_weights(

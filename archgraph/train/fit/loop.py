@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
 
-import torch
-
 from archgraph.detect import PixelScale
 from archgraph.errors import DataError, Diagnostic
 from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, Evaluation, evaluate, place
 from archgraph.train.fit.diagnose import not_finite
 from archgraph.train.fit.keeper import Keeper
-from archgraph.train.fit.processes import share_statistics, summed, together, told
+from archgraph.train.fit.processes import in_any, share_statistics, together, told
 from archgraph.train.fit.schedule import Schedule
 from archgraph.train.fit.settings import TrainSettings
 from archgraph.train.fit.trainer import NotFiniteError, Trainer
@@ -183,7 +181,7 @@ class Loop:
             while True:
                 self.seconds = self.clock() - start
                 # Whoever starts and ends processes may ask any of them.
-                now = self._told(bool(summed(torch.tensor(int(stop.asked)))))
+                now = self._told(in_any(stop.asked))
                 if now.due and not now.interrupted:
                     self.keeper.save(self.trainer, self.seconds)
                     paused = self.clock()
@@ -201,9 +199,7 @@ class Loop:
             with together():
                 self.keeper.save(self.trainer, self.seconds, must=True)
             self.keeper.summarize(self._progress())
-            if last is not None or not self.keeper.reported:
-                # A run that has gone on has the numbers of its last evaluation in the report alone.
-                self.keeper.report(last)
+            self.keeper.report(last)
         # With the last step made, its evaluation may still be missing.
         interrupted = now.interrupted and (now.due or not ended)
         best = told(self.keeper.best)

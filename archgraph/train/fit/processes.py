@@ -112,6 +112,8 @@ def _is_about_others(error: RuntimeError) -> bool:
 def own_device(name: str) -> torch.device:
     """The device of this process: of several on a machine each has a GPU of its own.
 
+    A GPU becomes the one that torch means where none is named.
+
     Raises:
         DataError: E541, torch cannot use such a device here, or several processes would share it.
     """
@@ -132,6 +134,11 @@ def summed(tensor: Tensor) -> Tensor:
         tensor = tensor.clone()
         distributed.all_reduce(tensor)
     return tensor
+
+
+def in_any(value: bool) -> bool:
+    """Whether it is so in one of the processes at least."""
+    return bool(summed(torch.tensor(value, dtype=torch.int64)))
 
 
 def told(value: T) -> T:
@@ -164,7 +171,7 @@ def together() -> Iterator[None]:
         yield
     except ArchgraphError as error:
         own = error
-    if summed(torch.tensor(own is not None, dtype=torch.int64)):
+    if in_any(own is not None):
         raise next(each for each in gathered(own) if each is not None)
 
 

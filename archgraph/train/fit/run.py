@@ -19,7 +19,7 @@ from archgraph.train.data import Ids, open_dataset, train_and_val
 from archgraph.train.detector import Detector
 from archgraph.train.evaluate import Detect, map_classes, place
 from archgraph.train.fit.checkpoint import read_checkpoint
-from archgraph.train.fit.digest import digest
+from archgraph.train.fit.digest import digests
 from archgraph.train.fit.folder import (
     GRAPH,
     LAST,
@@ -174,7 +174,7 @@ def _resume(
         facts, open_ = folder.facts, opened or _open
         train_set = data[0] or open_(facts.train, facts.ids)
         val_set = data[1] or (open_(facts.val, facts.ids) if facts.val else None)
-        now = (digest(train_set), digest(val_set) if val_set else "")
+        now = digests(train_set, val_set)
         for name, found, was in zip((facts.train, facts.val), now, facts.digests, strict=True):
             if found != was:
                 message = f"'{name}' is not what it was when '{output}' began"
@@ -314,7 +314,7 @@ def _facts(
     sets: tuple[Dataset, Dataset | None],
     sources: tuple[str, str],
 ) -> Facts:
-    data, val = sets
+    data = sets[0]
     detector = detector_settings(compiled.operators.graph)
     if detector.classes != len(data.class_names):
         message = (
@@ -330,7 +330,7 @@ def _facts(
         source.class_name,
         *sources,
         job.ids,
-        (digest(data), digest(val) if val else ""),
+        digests(*sets),
         tuple(data.class_names),
         tuple(data.category_ids),
         (size, size) if size else detector.image_size,
